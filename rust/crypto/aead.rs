@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Authenticated encryption with associated data.
+//!
+//! C header: [`include/crypto/aead.h`](srctree/include/crypto/aead.h)
+
+use super::sg::{
+    Table,
+    Text, //
+};
+use crate::{
+    bindings,
+    mm::FragMut, //
+};
+use core::{
+    alloc::Layout,
+    mem::{
+        offset_of,
+        size_of,
+        MaybeUninit, //
+    },
+    ptr::NonNull, //
+};
+use kernel::{
+    alloc::{
+        allocator::Kmalloc,
+        Allocator as _,
+        Flags,
+        NumaNode, //
+    },
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    prelude::*,
+    sync::Arc, //
+};
+
+/// Bytes of an initialisation vector, for all algorithms.
+pub(super) const IV_LEN: usize = 16;
+
+/// The most bytes of additional data that a request keeps apart from the text.
+const AAD_MAX: usize = 16;
+
+/// The most runs that a destination may consist of, with the additional data.
+pub(super) const DST_MAX: usize = 16;
+
+/// The most runs that a source may consist of, with the additional data.
+pub(super) const SRC_MAX: usize = 40;
+
+/// A cipher with its key (`struct crypto_aead`), which does not change any more.
+///
+/// # Invariants
+///
+/// `tfm` is a valid transform that belongs to this value; its key and the length of its tag were
+/// set.
+pub struct Aead {
+    tfm: NonNull<bindings::crypto_aead>,
+    tag_len: usize,
+    is_async: bool,
+}
+
+// SAFETY: A transform may be used and freed by any thread.
+unsafe impl Send for Aead {}
+// SAFETY: With the key set once and for all, C allows requests on a transform at the same time.
+unsafe impl Sync for Aead {}
+
+impl Aead {
+    /// Allocates the default implementation of `algorithm`, with `key` and a tag of `tag_len`
+    /// bytes.
+    ///
+    /// Fails with `ENOENT` if the kernel has no implementation, and with the implementation's
+    /// error if it does not take the key.
+    pub fn new(algorithm: &CStr, key: &[u8], tag_len: usize) -> Result<Self> {
+        // SAFETY: `algorithm` is a valid string.
+        let tfm = from_err_ptr(unsafe {
+            bindings::crypto_alloc_aead(algorithm.as_char_ptr(), 0, 0)
+        })?;
+        let tfm = NonNull::new(tfm).ok_or(ENOMEM)?;
+        // INVARIANT: The transform is ours. It is not used before the key is set: until then
+        // errors return below.
+        let this = Self {
+            tfm,
+            tag_len,
+            // SAFETY: `tfm` is valid.
+            is_async: unsafe { bindings::knet_crypto_aead_is_async(tfm.as_ptr()) },
+        };
+        // SAFETY: `tfm` is valid, and so is `key` for its length.
+        to_result(unsafe {
+            bindings::crypto_aead_setkey(tfm.as_ptr(), key.as_ptr(), key.len() as u32)
+        })?;
+        // SAFETY: `tfm` is valid.
+        to_result(unsafe { bindings::crypto_aead_setauthsize(tfm.as_ptr(), tag_len as u32) })?;
+        Ok(this)
+    }
+
+    /// Whether the implementation may complete requests later.
+    pub fn is_async(&self) -> bool {
+        self.is_async
+    }
+
+    /// Length of the tag in bytes.
+    pub(super) fn tag_len(&self) -> usize {
+        self.tag_len
+    }
+}
+
+impl Drop for Aead {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant. Requests hold a reference to this value, so none is left.
+        unsafe { bindings::knet_crypto_free_aead(self.tfm.as_ptr()) };
+    }
+}
+
+/// Where the additional data of a request is.
+pub enum Aad<'a> {
+    /// In the first bytes of the destination, directly before the text.
+    Leading(usize),
+    /// In `bytes`, of which there are at most 16. The text begins behind the first `skip` bytes
+    /// of the destination, which stay as they are.
+    Apart {
+        /// The additional data.
+        bytes: &'a [u8],
+        /// Offset of the text in the destination.
+        skip: usize,
+    },
+}
+
+impl Aad<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Aad::Leading(n) => *n,
+            Aad::Apart { bytes, .. } => bytes.len(),
+        }
+    }
+}
+
+/// What C uses while it works on a request; from `kmalloc()`, as drivers map it for DMA.
+#[repr(C)]
+pub(super) struct Inner {
+    aead: Arc<Aead>,
+    iv: [u8; IV_LEN],
+    aad: [u8; AAD_MAX],
+    wait: bindings::crypto_wait,
+    /// Followed by as many bytes as the implementation asked for. Must be last.
+    req: bindings::aead_request,
+}
+
+/// A request (`struct aead_request`) that can be used again and again.
+///
+/// # Invariants
+///
+/// `inner` belongs to this value. Its `req` is for the transform of its `aead`, and is followed
+/// by as many bytes as that transform asks for. No request is under way.
+pub struct Request {
+    inner: NonNull<Inner>,
+}
+
+// SAFETY: Nothing in a request depends on the thread.
+unsafe impl Send for Request {}
+// SAFETY: A shared reference gives access to the `Aead` only, which is `Sync`.
+unsafe impl Sync for Request {}
+
+impl Request {
+    fn layout(aead: &Aead) -> Result<Layout> {
+        // SAFETY: `tfm` is valid.
+        let extra = unsafe { bindings::knet_crypto_aead_reqsize(aead.tfm.as_ptr()) } as usize;
+        let size = size_of::<Inner>().checked_add(extra).ok_or(ENOMEM)?;
+        Layout::from_size_align(size, align_of::<Inner>()).map_err(|_| ENOMEM)
+    }
+
+    /// Allocates a request for `aead`.
+    pub fn new(aead: Arc<Aead>, flags: Flags) -> Result<Self> {
+        let layout = Self::layout(&aead)?;
+        let inner = Kmalloc::alloc(layout, flags | __GFP_ZERO, NumaNode::NO_NODE)?.cast::<Inner>();
+        let ptr = inner.as_ptr();
+        let tfm = aead.tfm.as_ptr();
+        // SAFETY: `ptr` is valid for writes of an `Inner`, and the memory is zeroed, which is
+        // valid for the fields that are not written here.
+        unsafe {
+            (&raw mut (*ptr).aead).write(aead);
+            bindings::knet_aead_request_set_tfm(&raw mut (*ptr).req, tfm);
+            bindings::knet_init_completion(&raw mut (*ptr).wait.completion);
+            (*ptr).req.iv = (&raw mut (*ptr).iv).cast();
+        }
+        // INVARIANT: The size is that of `Inner` with the transform's part behind `req`.
+        let mut this = Self { inner };
+        // SAFETY: `crypto_req_done()` takes a pointer to a `struct crypto_wait`, and `wait` lives
+        // as long as the request.
+        unsafe { this.set_callback(Some(bindings::crypto_req_done), (&raw mut (*ptr).wait).cast()) };
+        Ok(this)
+    }
+
+    /// Sets the function that C calls when it completes the request.
+    ///
+    /// # Safety
+    ///
+    /// `data` must be what `done` expects, whenever the request completes.
+    pub(super) unsafe fn set_callback(
+        &mut self,
+        done: bindings::crypto_completion_t,
+        data: *mut c_void,
+    ) {
+        // SAFETY: `inner` is valid and not in use by the type invariants.
+        let base = unsafe { &mut (*self.inner.as_ptr()).req.base };
+        base.complete = done;
+        base.data = data;
+        base.flags = bindings::CRYPTO_TFM_REQ_MAY_BACKLOG;
+    }
+
+    /// The cipher that the request is for.
+    pub fn aead(&self) -> &Arc<Aead> {
+        // SAFETY: `inner` is valid, and its `aead` does not change.
+        unsafe { &(*self.inner.as_ptr()).aead }
+    }
+
+    /// Takes over IV and additional data, and returns where the latter is.
+    pub(super) fn set_inputs(&mut self, iv: &[u8; IV_LEN], aad: &Aad<'_>) -> Result<*const u8> {
+        // SAFETY: `inner` is valid and not in use by the type invariants.
+        let inner = unsafe { self.inner.as_mut() };
+        inner.iv = *iv;
+        if let Aad::Apart { bytes, .. } = aad {
+            inner
+                .aad
+                .get_mut(..bytes.len())
+                .ok_or(EINVAL)?
+                .copy_from_slice(bytes);
+        }
+        Ok(inner.aad.as_ptr())
+    }
+
+    /// Has the cipher encrypt `len` bytes. Returns what C returns.
+    ///
+    /// # Safety
+    ///
+    /// * `src` and `dst` are valid tables: `src` for the additional data and `len` bytes, `dst`
+    ///   for a tag more.
+    /// * The tables, what they describe, and the request must not be touched or freed until the
+    ///   request has completed.
+    pub(super) unsafe fn start(
+        &mut self,
+        aad_len: usize,
+        len: usize,
+        src: *mut bindings::scatterlist,
+        dst: *mut bindings::scatterlist,
+    ) -> c_int {
+        // SAFETY: `inner` is valid and not in use by the type invariants.
+        let req = unsafe { &raw mut (*self.inner.as_ptr()).req };
+        // SAFETY: As above; the tables are as the caller promises.
+        unsafe {
+            (*req).assoclen = aad_len as u32;
+            (*req).cryptlen = len as u32;
+            (*req).src = src;
+            (*req).dst = dst;
+            bindings::crypto_aead_encrypt(req)
+        }
+    }
+
+    /// Starts the request and returns when it is done, whether or not the driver needs time.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Request::start`], and the callback is `crypto_req_done()`.
+    unsafe fn run(
+        &mut self,
+        aad_len: usize,
+        len: usize,
+        src: *mut bindings::scatterlist,
+        dst: *mut bindings::scatterlist,
+    ) -> Result {
+        // SAFETY: As the caller promises; this function does not return before completion.
+        let ret = unsafe { self.start(aad_len, len, src, dst) };
+        if ret == EINPROGRESS.to_errno() || ret == EBUSY.to_errno() {
+            // SAFETY: `wait` is initialised and lives as long as the request.
+            return to_result(unsafe {
+                let wait = &raw mut (*self.inner.as_ptr()).wait;
+                bindings::wait_for_completion(&raw mut (*wait).completion);
+                (*wait).completion.done = 0;
+                (*wait).err
+            });
+        }
+        to_result(ret)
+    }
+
+    /// Encrypts `len` bytes of `text` in place and puts the tag behind them.
+    ///
+    /// Sleeps if the implementation completes requests later. Fails with `EINVAL` if `text` is
+    /// too short, and with `ENOSPC` if it consists of too many runs.
+    pub fn seal_in_place(
+        &mut self,
+        iv: &[u8; IV_LEN],
+        aad: &Aad<'_>,
+        text: &mut [FragMut],
+        len: usize,
+    ) -> Result {
+        let mut room = [const { MaybeUninit::uninit() }; DST_MAX];
+        let aad_buf = self.set_inputs(iv, aad)?;
+        let total = len.checked_add(self.aead().tag_len()).ok_or(EOVERFLOW)?;
+        let mut table = Table::new(&mut room);
+        // SAFETY: `aad_buf` is part of the request, which comes from `kmalloc()`.
+        unsafe { table.push_dst(aad, aad_buf, text, total) }?;
+        let table = table.finish()?;
+        // SAFETY: The table describes additional data, text and tag, as `push_dst()` has checked.
+        // `text` is borrowed exclusively, and the request has completed when `run()` returns.
+        unsafe { self.run(aad.len(), len, table, table) }
+    }
+
+    /// Encrypts the parts of `text` into `dst` and puts the tag behind them.
+    ///
+    /// Sleeps and fails as [`Request::seal_in_place`] does. The parts have `len` bytes together.
+    pub fn seal_from(
+        &mut self,
+        iv: &[u8; IV_LEN],
+        aad: &Aad<'_>,
+        text: &[Text],
+        dst: &mut [FragMut],
+        len: usize,
+    ) -> Result {
+        let mut src_room = [const { MaybeUninit::uninit() }; SRC_MAX];
+        let mut dst_room = [const { MaybeUninit::uninit() }; DST_MAX];
+        let aad_buf = self.set_inputs(iv, aad)?;
+        let (src, dst) = self.tables(
+            aad,
+            aad_buf,
+            text,
+            dst,
+            len,
+            (&mut src_room, &mut dst_room),
+        )?;
+        // SAFETY: `tables()` has checked the lengths. `text` and `dst` are borrowed, the latter
+        // exclusively, and the request has completed when `run()` returns.
+        unsafe { self.run(aad.len(), len, src, dst) }
+    }
+
+    /// Fills the tables for [`Request::start`].
+    pub(super) fn tables(
+        &self,
+        aad: &Aad<'_>,
+        aad_buf: *const u8,
+        text: &[Text],
+        dst: &[FragMut],
+        len: usize,
+        room: Rooms<'_>,
+    ) -> Result<(*mut bindings::scatterlist, *mut bindings::scatterlist)> {
+        let total = len.checked_add(self.aead().tag_len()).ok_or(EOVERFLOW)?;
+        let mut to = Table::new(room.1);
+        // SAFETY: `aad_buf` is part of the request, which comes from `kmalloc()`.
+        unsafe { to.push_dst(aad, aad_buf, dst, total) }?;
+        let mut from = Table::new(room.0);
+        // SAFETY: As above.
+        unsafe { from.push_src(aad, aad_buf, text, dst) }?;
+        if from.bytes() != aad.len().wrapping_add(len) {
+            return Err(EINVAL);
+        }
+        Ok((from.finish()?, to.finish()?))
+    }
+}
+
+/// Room for the source's and for the destination's table.
+pub(super) type Rooms<'a> = (
+    &'a mut [MaybeUninit<bindings::scatterlist>],
+    &'a mut [MaybeUninit<bindings::scatterlist>],
+);
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        let layout = Self::layout(self.aead());
+        // SAFETY: By the type invariants `inner` is ours and not in use. The reference to the cipher is dropped once.
+        unsafe { core::ptr::drop_in_place(&raw mut (*self.inner.as_ptr()).aead) };
+        if let Ok(layout) = layout {
+            // SAFETY: The memory came from `Kmalloc` with this layout.
+            unsafe { Kmalloc::free(self.inner.cast(), layout) };
+        }
+    }
+}
+
+// C writes behind the end of `req`, and there must be nothing else.
+const _: () = assert!(
+    offset_of!(Inner, req) + size_of::<bindings::aead_request>() == size_of::<Inner>(),
+    "the request must be the end of the structure"
+);

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Scatterlists, made of [`Frag`]s for one request.
+//!
+//! C header: [`include/linux/scatterlist.h`](srctree/include/linux/scatterlist.h)
+
+use super::aead::Aad;
+use crate::{
+    bindings,
+    mm::{
+        Frag,
+        FragMut, //
+    }, //
+};
+use core::mem::MaybeUninit;
+use kernel::prelude::*;
+
+/// `SG_END`: the mark of a table's last entry, in its page link.
+const SG_END: usize = 0x02;
+
+/// A part of a text that is encrypted into a destination.
+pub enum Text {
+    /// So many bytes that stand in the destination already, in their place.
+    InPlace(usize),
+    /// Bytes that are somewhere else.
+    Page(Frag),
+}
+
+/// A scatterlist table that is being filled.
+///
+/// # Invariants
+///
+/// The first `used` entries are initialised, and describe `bytes` bytes together.
+pub(super) struct Table<'t> {
+    entries: &'t mut [MaybeUninit<bindings::scatterlist>],
+    used: usize,
+    bytes: usize,
+}
+
+impl<'t> Table<'t> {
+    /// An empty table. `entries` is its room.
+    pub(super) fn new(entries: &'t mut [MaybeUninit<bindings::scatterlist>]) -> Self {
+        Self {
+            entries,
+            used: 0,
+            bytes: 0,
+        }
+    }
+
+    fn next(&mut self, len: u32) -> Result<&mut MaybeUninit<bindings::scatterlist>> {
+        let entry = self.entries.get_mut(self.used).ok_or(ENOSPC)?;
+        self.used = self.used.wrapping_add(1);
+        self.bytes = self.bytes.wrapping_add(len as usize);
+        Ok(entry)
+    }
+
+    fn push(&mut self, page: *mut bindings::page, offset: u32, len: u32) -> Result {
+        self.next(len)?.write(bindings::scatterlist {
+            page_link: page as usize,
+            offset,
+            length: len,
+            ..Default::default()
+        });
+        Ok(())
+    }
+
+    /// Adds a buffer that was allocated with `kmalloc()`.
+    ///
+    /// # Safety
+    ///
+    /// `buf` points to memory from `kmalloc()`, valid for `len` bytes.
+    pub(super) unsafe fn push_buf(&mut self, buf: *const u8, len: u32) -> Result {
+        let entry = self.next(len)?.write(Default::default());
+        // SAFETY: `entry` is initialised, and the caller promises that the buffer has a page.
+        unsafe { bindings::knet_sg_set_buf(entry, buf.cast(), len) };
+        Ok(())
+    }
+
+    /// Adds the part of `frags` that begins `skip` bytes from their start, up to `len` bytes.
+    fn push_range(&mut self, frags: &[FragMut], mut skip: usize, mut len: usize) -> Result {
+        for frag in frags.iter().map(FragMut::frag) {
+            if len == 0 {
+                break;
+            }
+            if skip >= frag.len() {
+                skip = skip.wrapping_sub(frag.len());
+                continue;
+            }
+            let take = len.min(frag.len().wrapping_sub(skip));
+            // Both numbers are less than the length of the frag.
+            self.push(
+                frag.page(),
+                frag.offset().wrapping_add(skip as u32),
+                take as u32,
+            )?;
+            skip = 0;
+            len = len.wrapping_sub(take);
+        }
+        if len == 0 {
+            Ok(())
+        } else {
+            Err(EINVAL)
+        }
+    }
+
+    /// Adds the parts of a text, which stand behind the first `at` bytes of `dst`, or will.
+    pub(super) fn push_text(&mut self, text: &[Text], dst: &[FragMut], mut at: usize) -> Result {
+        for part in text {
+            at = match part {
+                Text::InPlace(len) => {
+                    self.push_range(dst, at, *len)?;
+                    at.checked_add(*len)
+                }
+                Text::Page(frag) => {
+                    self.push(frag.page(), frag.offset(), frag.len() as u32)?;
+                    at.checked_add(frag.len())
+                }
+            }
+            .ok_or(EOVERFLOW)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the destination: the additional data, and then `len` bytes of `dst`.
+    ///
+    /// # Safety
+    ///
+    /// `aad_buf` is memory from `kmalloc()`, valid for as many bytes as `aad` has apart.
+    pub(super) unsafe fn push_dst(
+        &mut self,
+        aad: &Aad<'_>,
+        aad_buf: *const u8,
+        dst: &[FragMut],
+        len: usize,
+    ) -> Result {
+        match *aad {
+            Aad::Leading(n) => self.push_range(dst, 0, n.checked_add(len).ok_or(EOVERFLOW)?),
+            Aad::Apart { bytes, skip } => {
+                // SAFETY: As the caller promises.
+                unsafe { self.push_buf(aad_buf, bytes.len() as u32) }?;
+                self.push_range(dst, skip, len)
+            }
+        }
+    }
+
+    /// Adds the source that goes with [`Table::push_dst`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`Table::push_dst`].
+    pub(super) unsafe fn push_src(
+        &mut self,
+        aad: &Aad<'_>,
+        aad_buf: *const u8,
+        text: &[Text],
+        dst: &[FragMut],
+    ) -> Result {
+        match *aad {
+            Aad::Leading(n) => {
+                self.push_range(dst, 0, n)?;
+                self.push_text(text, dst, n)
+            }
+            Aad::Apart { bytes, skip } => {
+                // SAFETY: As the caller promises.
+                unsafe { self.push_buf(aad_buf, bytes.len() as u32) }?;
+                self.push_text(text, dst, skip)
+            }
+        }
+    }
+
+    /// Bytes that the table describes.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Marks the end of the table and returns it for C.
+    pub(super) fn finish(self) -> Result<*mut bindings::scatterlist> {
+        let last = self.used.checked_sub(1).ok_or(EINVAL)?;
+        let entry = self.entries.get_mut(last).ok_or(EINVAL)?;
+        // SAFETY: By the type invariant the first `used` entries are initialised.
+        unsafe { entry.assume_init_mut() }.page_link |= SG_END;
+        Ok(self.entries.as_mut_ptr().cast())
+    }
+}

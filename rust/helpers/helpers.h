@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Functions for what the C headers define as macros or static inline functions.
+ * Each does what the name behind "knet_" does, and nothing more.
+ */
+#ifndef _KNET_HELPERS_H
+#define _KNET_HELPERS_H
+
+#include <linux/bvec.h>
+#include <linux/mutex.h>
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <linux/skmsg.h>
+#include <linux/workqueue.h>
+#include <crypto/aead.h>
+#include <net/netlink.h>
+#include <net/snmp.h>
+#include <net/sock.h>
+#include <net/tcp.h>
+#include <net/tls.h>
+
+/* Sockets */
+void knet_lock_sock(struct sock *sk);
+struct net *knet_sock_net(const struct sock *sk);
+bool knet_sk_has_psock(struct sock *sk);
+long knet_sock_sndtimeo(const struct sock *sk, bool noblock);
+bool knet_sk_stream_memory_free(const struct sock *sk);
+bool knet_sk_wmem_schedule(struct sock *sk, int size);
+void knet_sk_mem_charge(struct sock *sk, int size);
+void knet_sk_mem_uncharge(struct sock *sk, int size);
+void knet_sk_set_nospace(struct sock *sk);
+struct page_frag *knet_sk_page_frag(struct sock *sk);
+void knet_callback_lock(struct sock *sk);
+void knet_callback_unlock(struct sock *sk);
+void knet_set_ulp_data(struct sock *sk, void *data);
+void *knet_rcu_dereference_ulp_data(const struct sock *sk);
+void knet_smp_wmb(void);
+void knet_kfree_rcu(struct kvfree_rcu_head *head, void *ptr);
+
+/* Socket options */
+int knet_copy_from_sockptr(void *dst, sockptr_t src, size_t offset, size_t len);
+bool knet_sockptr_is_null(sockptr_t ptr);
+
+/* Messages */
+struct cmsghdr *knet_cmsg_first(struct msghdr *msg);
+struct cmsghdr *knet_cmsg_next(struct msghdr *msg, struct cmsghdr *cmsg);
+bool knet_cmsg_ok(struct msghdr *msg, struct cmsghdr *cmsg);
+bool knet_user_backed_iter(const struct iov_iter *iter);
+
+/* Pages */
+void knet_get_page(struct page *page);
+void knet_put_page(struct page *page);
+void *knet_page_address(const struct page *page);
+bool knet_sendpage_ok(struct page *page);
+
+/* Scatterlists and AEAD */
+void knet_sg_set_buf(struct scatterlist *sg, const void *buf, unsigned int len);
+void knet_crypto_free_aead(struct crypto_aead *tfm);
+unsigned int knet_crypto_aead_reqsize(struct crypto_aead *tfm);
+bool knet_crypto_aead_is_async(struct crypto_aead *tfm);
+void knet_aead_request_set_tfm(struct aead_request *req,
+			       struct crypto_aead *tfm);
+
+/* Completions and work */
+void knet_init_completion(struct completion *c);
+void knet_init_delayed_work(struct delayed_work *work, work_func_t func);
+bool knet_schedule_delayed_work(struct delayed_work *work, unsigned long delay);
+
+/* Locks */
+void knet_mutex_init(struct mutex *lock, const char *name,
+		     struct lock_class_key *key);
+
+/* Counters, /proc and netlink */
+struct linux_tls_mib __percpu *knet_alloc_tls_mib(void);
+void knet_free_tls_mib(struct linux_tls_mib __percpu *mib);
+void knet_tls_mib_add(struct net *net, int field, int value);
+unsigned long knet_tls_mib_sum(struct net *net, int field);
+struct nlattr *knet_nla_nest_start_noflag(struct sk_buff *skb, int type);
+int knet_nla_nest_end(struct sk_buff *skb, struct nlattr *start);
+void knet_nla_nest_cancel(struct sk_buff *skb, struct nlattr *start);
+struct net *knet_seq_file_net(struct seq_file *seq);
+
+#endif

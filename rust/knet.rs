@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe abstractions over the kernel's networking and crypto interfaces.
+//!
+//! One module per C concept, named as in C. All unsafe code of the project is in this crate; a
+//! protocol built on it needs none. It knows nothing of the protocol, with one exception that C
+//! makes: [`net::tls_abi`] is the layout that other kernel code reads from a TLS socket.
+
+pub(crate) use knet_bindings as bindings;
+
+pub mod crypto;
+pub mod mm;
+pub mod net;
+pub mod sync;
