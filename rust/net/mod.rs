@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Networking.
+
+pub mod diag;
+pub mod mib;
+pub mod msg;
+pub mod pernet;
+pub mod sock;
+pub mod sockopt;
+pub mod tls_abi;
+pub mod ulp;

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TCP sockets.
+//!
+//! C headers: [`include/net/sock.h`](srctree/include/net/sock.h),
+//! [`include/net/tcp.h`](srctree/include/net/tcp.h)
+
+use super::msg::Flags;
+use crate::{
+    bindings,
+    mm::{
+        Frag,
+        FragMut, //
+    }, //
+};
+use core::{
+    cell::UnsafeCell,
+    ptr::NonNull, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
+};
+
+/// A network namespace (`struct net`).
+#[repr(transparent)]
+pub struct Net(Opaque<bindings::net>);
+
+// SAFETY: What can be done with a shared reference may be done from any thread.
+unsafe impl Sync for Net {}
+
+impl Net {
+    /// Wraps a pointer from C.
+    ///
+    /// # Safety
+    ///
+    /// `net` is valid for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(net: *mut bindings::net) -> &'a Self {
+        // SAFETY: `Net` is a transparent wrapper; the caller promises that it is valid.
+        unsafe { &*net.cast() }
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::net {
+        self.0.get()
+    }
+}
+
+/// A TCP socket (`struct sock`). Its lock is not held, as far as this type knows.
+///
+/// # Invariants
+///
+/// The socket is a TCP one, so that it is a `struct tcp_sock`.
+#[repr(transparent)]
+pub struct Sock(Opaque<bindings::sock>);
+
+// SAFETY: What can be done with a shared reference may be done from any thread.
+unsafe impl Sync for Sock {}
+
+impl Sock {
+    /// Wraps a pointer from C.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is a TCP socket that is valid for `'a`.
+    pub(crate) unsafe fn from_raw<'a>(sk: *mut bindings::sock) -> &'a Self {
+        // SAFETY: `Sock` is a transparent wrapper; the caller promises that it is valid.
+        unsafe { &*sk.cast() }
+    }
+
+    pub(crate) fn as_raw(&self) -> *mut bindings::sock {
+        self.0.get()
+    }
+
+    /// The network namespace that the socket is in.
+    pub fn net(&self) -> &Net {
+        // SAFETY: The socket is valid, and keeps its namespace.
+        unsafe { Net::from_raw(bindings::knet_sock_net(self.as_raw())) }
+    }
+
+    /// The error that is waiting to be reported, which stays there.
+    pub fn error(&self) -> Result {
+        // SAFETY: The socket is valid. Anybody may set the field at any time, so it is read once.
+        let err = unsafe { core::ptr::read_volatile(&raw const (*self.as_raw()).sk_err) };
+        if err == 0 {
+            Ok(())
+        } else {
+            Err(Error::from_errno(err.wrapping_neg()))
+        }
+    }
+
+    /// Makes `err` the error of the connection and wakes all who wait for it.
+    pub fn abort(&self, err: Error) {
+        // SAFETY: The socket is valid. The field is written as C does it, and the barrier goes
+        // with the one in `tcp_poll()`.
+        unsafe {
+            let sk = self.as_raw();
+            core::ptr::write_volatile(&raw mut (*sk).sk_err, err.to_errno().wrapping_neg());
+            bindings::knet_smp_wmb();
+            bindings::sk_error_report(sk);
+        }
+    }
+
+    /// Whether a sockmap has taken over the socket.
+    pub fn has_psock(&self) -> bool {
+        // SAFETY: The socket is valid.
+        unsafe { bindings::knet_sk_has_psock(self.as_raw()) }
+    }
+}
+
+/// Bytes that a socket is charged for. To be given back with [`LockedSock::uncharge`].
+#[must_use = "the socket stays charged"]
+pub struct Charge(usize);
+
+impl Charge {
+    /// Nothing.
+    pub const fn none() -> Self {
+        Self(0)
+    }
+
+    /// Adds the bytes of `other`.
+    pub fn merge(&mut self, other: Charge) {
+        self.0 = self.0.wrapping_add(other.0);
+    }
+
+    /// Takes `n` bytes out, or what there is.
+    pub fn split(&mut self, n: usize) -> Charge {
+        let n = n.min(self.0);
+        self.0 = self.0.wrapping_sub(n);
+        Charge(n)
+    }
+
+    /// The number of bytes.
+    pub fn bytes(&self) -> usize {
+        self.0
+    }
+}
+
+/// Time that is left to wait, in jiffies.
+pub struct Timeout(c_long);
+
+impl Timeout {
+    /// Whether there is none.
+    pub fn is_over(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// The proof that this task owns a socket's lock, and the way to the data that the lock protects.
+///
+/// # Invariants
+///
+/// * This task owns the lock of `sk` from the beginning to the end of the value's life, but for
+///   the time that a method with an exclusive reference gives it up.
+/// * `data` is only accessed by the owner of the lock.
+pub struct LockedSock<'a, T> {
+    sk: &'a Sock,
+    data: &'a UnsafeCell<T>,
+    _not_send: NotThreadSafe,
+}
+
+impl<'a, T> LockedSock<'a, T> {
+    /// Takes the lock of `sk`. Sleeps until nobody has it.
+    ///
+    /// # Safety
+    ///
+    /// `data` is only ever accessed by the owner of the lock of `sk`.
+    pub(crate) unsafe fn lock(sk: &'a Sock, data: &'a UnsafeCell<T>) -> Self {
+        // SAFETY: The socket is valid.
+        unsafe { bindings::knet_lock_sock(sk.as_raw()) };
+        // INVARIANT: The lock was taken just now, and is released when the value is dropped.
+        Self {
+            sk,
+            data,
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    /// The socket.
+    pub fn sock(&self) -> &'a Sock {
+        self.sk
+    }
+
+    /// The data that the lock protects.
+    pub fn data(&mut self) -> &mut T {
+        // SAFETY: By the type invariants this task owns the lock. Methods that give it up need
+        // `self` exclusively, so no reference outlives the ownership.
+        unsafe { &mut *self.data.get() }
+    }
+
+    fn raw(&self) -> *mut bindings::sock {
+        self.sk.as_raw()
+    }
+
+    /// Whether the send buffer has room for another `ahead` bytes that TCP does not know of yet.
+    pub fn has_room(&self, ahead: usize) -> bool {
+        // SAFETY: The socket is valid and locked.
+        unsafe {
+            let sk = self.raw();
+            let room = (*sk).sk_sndbuf.wrapping_sub((*sk).sk_wmem_queued);
+            usize::try_from(room).is_ok_and(|room| ahead < room)
+                && bindings::knet_sk_stream_memory_free(sk)
+        }
+    }
+
+    /// How long a sender may wait: not at all, or as `SO_SNDTIMEO` says.
+    pub fn send_timeout(&self, flags: Flags) -> Timeout {
+        // SAFETY: The socket is valid.
+        Timeout(unsafe { bindings::knet_sock_sndtimeo(self.raw(), flags.any(Flags::DONTWAIT)) })
+    }
+
+    /// Gives up the lock until there is memory to send with, or a while if there is some already.
+    ///
+    /// Fails with `EAGAIN` when the time is over, with `EINTR` or `ERESTARTSYS` when a signal
+    /// comes, and with `EPIPE` when nothing can be sent any more.
+    pub fn wait_memory(&mut self, timeout: &mut Timeout) -> Result {
+        // SAFETY: The socket is valid and locked. It is not locked while this sleeps, and no
+        // reference to the data exists, since `self` is borrowed exclusively.
+        kernel::error::to_result(unsafe {
+            bindings::sk_stream_wait_memory(self.raw(), &mut timeout.0)
+        })
+    }
+
+    /// Has the socket's owner told when there is room to send again.
+    pub fn want_room(&self) {
+        // SAFETY: The socket is valid and locked, so it has a `struct socket`, or none.
+        unsafe { bindings::knet_sk_set_nospace(self.raw()) };
+    }
+
+    /// Charges the socket for `n` bytes of memory. Fails with `ENOMEM` when it has too much.
+    pub fn charge(&mut self, n: usize) -> Result<Charge> {
+        let size = c_int::try_from(n).map_err(|_| ENOMEM)?;
+        // SAFETY: The socket is valid and locked.
+        unsafe {
+            if !bindings::knet_sk_wmem_schedule(self.raw(), size) {
+                return Err(ENOMEM);
+            }
+            bindings::knet_sk_mem_charge(self.raw(), size);
+        }
+        Ok(Charge(n))
+    }
+
+    /// Gives back what was charged.
+    pub fn uncharge(&mut self, charge: Charge) {
+        // A charge is a sum of what `charge()` has returned for this socket's memory, which is
+        // limited by an int.
+        let size = c_int::try_from(charge.0).unwrap_or(c_int::MAX);
+        // SAFETY: The socket is valid and locked.
+        unsafe { bindings::knet_sk_mem_uncharge(self.raw(), size) };
+    }
+
+    /// Allocates up to `len` bytes for data to be sent; in one piece if it is no more than a page,
+    /// and at least 32 bytes if more are wanted.
+    ///
+    /// Fails with `ENOMEM`, having told the socket to use less.
+    pub fn alloc_frag(&mut self, len: usize) -> Result<FragMut> {
+        let want = len.clamp(1, c_int::MAX as usize) as u32;
+        // SAFETY: The socket is valid and locked, and this is a task, so the page fragment is
+        // ours until the function returns.
+        unsafe {
+            let frag = bindings::knet_sk_page_frag(self.raw());
+            if !bindings::sk_page_frag_refill(self.raw(), frag) {
+                return Err(ENOMEM);
+            }
+            let room = (*frag).size.wrapping_sub((*frag).offset);
+            if room < want
+                && want as usize <= PAGE_SIZE
+                && !bindings::skb_page_frag_refill(want, frag, (*self.raw()).sk_allocation)
+            {
+                return Err(ENOMEM);
+            }
+            let offset = (*frag).offset;
+            let take = want.min((*frag).size.wrapping_sub(offset));
+            let page = NonNull::new((*frag).page).ok_or(ENOMEM)?;
+            bindings::knet_get_page(page.as_ptr());
+            (*frag).offset = offset.wrapping_add(take);
+            // The bytes before `offset` of a page fragment are given out, and only once; pages
+            // for it are never in high memory.
+            FragMut::from_frag(Frag::from_raw(page, offset, take)).ok_or(ENOMEM)
+        }
+    }
+
+    /// Makes `frag` longer by up to `len` bytes, if the bytes behind it are still to be had.
+    /// Returns by how many.
+    pub fn extend_frag(&mut self, frag: &mut FragMut, len: usize) -> usize {
+        // SAFETY: As in `alloc_frag()`. The bytes from `offset` on were not given out yet.
+        unsafe {
+            let pool = bindings::knet_sk_page_frag(self.raw());
+            let end = frag.frag().offset().wrapping_add(frag.len() as u32);
+            if (*pool).page != frag.frag().page() || (*pool).offset != end {
+                return 0;
+            }
+            let room = (*pool).size.wrapping_sub(end) as usize;
+            let take = len.min(room) as u32;
+            frag.extend(take);
+            (*pool).offset = end.wrapping_add(take);
+            take as usize
+        }
+    }
+
+    /// Hands `frags` to TCP, which takes references to their pages. Returns how many bytes it has
+    /// taken; less than all if it may not wait, or is interrupted.
+    ///
+    /// The lock is given up while TCP waits for room.
+    pub fn send_pages(&mut self, frags: &[Frag], flags: Flags) -> Result<usize> {
+        let len = frags
+            .iter()
+            .fold(0usize, |sum, frag| sum.saturating_add(frag.len()));
+        let mut msg = bindings::msghdr {
+            msg_flags: flags.or(Flags::SPLICE_PAGES).as_raw(),
+            ..Default::default()
+        };
+        // SAFETY: The socket is valid and locked. A slice of `Frag` is an array of
+        // `struct bio_vec`, which `frags` keeps valid while TCP reads it. No reference to the data
+        // exists, since `self` is borrowed exclusively.
+        let ret = unsafe {
+            bindings::iov_iter_bvec(
+                &mut msg.msg_iter,
+                bindings::ITER_SOURCE,
+                frags.as_ptr().cast(),
+                frags.len(),
+                len,
+            );
+            bindings::tcp_sendmsg_locked(self.raw(), &mut msg, len)
+        };
+        if ret < 0 {
+            Err(Error::from_errno(ret))
+        } else {
+            Ok(ret as usize)
+        }
+    }
+
+    /// Hands `frags` to TCP, even if its buffer is full, and without waiting. Returns how many
+    /// bytes it has taken; less than all only if there is no memory.
+    ///
+    /// For what the socket has accepted, and would lose otherwise.
+    pub fn send_pages_now(&mut self, frags: &[Frag], flags: Flags) -> Result<usize> {
+        let sk = self.raw();
+        let tp = sk.cast::<bindings::tcp_sock>();
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`. Others read the fields at any time, so they are written with single stores. The
+        // buffer may have grown in the meantime, but not to the limit set here.
+        unsafe {
+            let sndbuf = &raw mut (*sk).sk_sndbuf;
+            let lowat = &raw mut (*tp).notsent_lowat;
+            let saved = (sndbuf.read_volatile(), lowat.read_volatile());
+            sndbuf.write_volatile(c_int::MAX);
+            lowat.write_volatile(u32::MAX);
+            let result = self.send_pages(frags, flags.or(Flags::DONTWAIT));
+            lowat.write_volatile(saved.1);
+            sndbuf.write_volatile(saved.0);
+            result
+        }
+    }
+
+    /// What a failed send has to return: for `EPIPE` the error of the connection, if there is
+    /// one, and otherwise `SIGPIPE` for the sender as well.
+    pub fn send_error(&self, flags: Flags, err: Error) -> Error {
+        // SAFETY: The socket is valid.
+        Error::from_errno(unsafe {
+            bindings::sk_stream_error(self.raw(), flags.as_raw() as c_int, err.to_errno())
+        })
+    }
+}
+
+impl<T> Drop for LockedSock<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants this task owns the lock.
+        unsafe { bindings::release_sock(self.raw()) };
+    }
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The data of an attached socket.
+
+use super::{
+    proto::{
+        Half,
+        ProtoSet, //
+    },
+    Ulp, //
+};
+use crate::{
+    bindings,
+    net::sock::{
+        LockedSock,
+        Sock, //
+    }, //
+};
+use core::{
+    cell::UnsafeCell,
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
+    ptr::NonNull, //
+};
+use kernel::{
+    prelude::*,
+    sync::Refcount,
+    time::msecs_to_jiffies,
+    types::Opaque, //
+};
+
+/// What `icsk_ulp_data` points to.
+///
+/// Its memory is freed after an RCU grace period, when the last [`Handle`] is gone. State and
+/// context are dropped before, when the socket is closed.
+///
+/// # Invariants
+///
+/// * `sk` is valid until the socket is closed.
+/// * `work` is initialised. It is disabled when the socket is closed, before anything else
+///   happens.
+/// * `state` and `context` are initialised until the socket is closed; `state` is only accessed by
+///   the owner of the socket's lock.
+/// * `base`, `base_ops` and `write_space` are written only with the socket's lock and its callback
+///   lock.
+#[repr(C)]
+pub(super) struct Attached<U: Ulp> {
+    /// First, as C code looks for it here.
+    pub(super) shared: U::Shared,
+    rcu: Opaque<bindings::kvfree_rcu_head>,
+    refs: Refcount,
+    pub(super) sk: NonNull<bindings::sock>,
+    pub(super) set: &'static ProtoSet<U>,
+    /// The protocol below: that of `set`, unless a sockmap has changed it.
+    pub(super) base: UnsafeCell<*mut bindings::proto>,
+    /// The callback that was there before ours; null as long as ours is not there.
+    pub(super) write_space: UnsafeCell<Option<WriteSpace>>,
+    pub(super) work: Opaque<bindings::delayed_work>,
+    pub(super) state: UnsafeCell<ManuallyDrop<U::State>>,
+    context: UnsafeCell<MaybeUninit<U::Context>>,
+}
+
+pub(super) type WriteSpace = unsafe extern "C" fn(*mut bindings::sock);
+
+impl<U: Ulp> Attached<U> {
+    /// Allocates the data for `sk`. The caller attaches it.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is valid as long as the data is attached, and `work` may be called with the work item
+    /// of the data, until [`Attached::disable_work`].
+    pub(super) unsafe fn new(
+        sk: NonNull<bindings::sock>,
+        set: &'static ProtoSet<U>,
+        work: unsafe extern "C" fn(*mut bindings::work_struct),
+    ) -> Result<NonNull<Self>> {
+        const {
+            assert!(!core::mem::needs_drop::<U::Shared>());
+            // What `kfree_rcu()` demands.
+            assert!(core::mem::offset_of!(Self, rcu) < 4096);
+        };
+
+        let this = KBox::new(
+            Self {
+                shared: U::shared(),
+                rcu: Opaque::zeroed(),
+                refs: Refcount::new(1),
+                sk,
+                set,
+                base: UnsafeCell::new(set.base()),
+                write_space: UnsafeCell::new(None),
+                work: Opaque::zeroed(),
+                state: UnsafeCell::new(ManuallyDrop::new(U::state())),
+                context: UnsafeCell::new(MaybeUninit::uninit()),
+            },
+            GFP_KERNEL,
+        )?;
+        let slot = this.context.get().cast::<U::Context>();
+        // SAFETY: The slot is valid for writes, and stays where it is, in the box. On an error it
+        // is as uninitialised as before.
+        if let Err(e) = unsafe { U::context().__init(slot) } {
+            drop(ManuallyDrop::into_inner(KBox::into_inner(this).state.into_inner()));
+            return Err(e);
+        }
+        // SAFETY: The work item is in the box, where it stays.
+        unsafe { bindings::knet_init_delayed_work(this.work.get(), Some(work)) };
+        Ok(NonNull::from(KBox::leak(this)))
+    }
+
+    /// The data of the socket that `work` belongs to.
+    ///
+    /// # Safety
+    ///
+    /// `work` is the work item of an [`Attached<U>`].
+    pub(super) unsafe fn from_work<'a>(work: *mut bindings::work_struct) -> &'a Self {
+        let delayed = work
+            .wrapping_byte_sub(core::mem::offset_of!(bindings::delayed_work, work))
+            .cast::<Opaque<bindings::delayed_work>>();
+        // SAFETY: As the caller promises.
+        unsafe { &*kernel::container_of!(delayed, Self, work) }
+    }
+
+    /// Ends the work, and keeps it from being scheduled again.
+    pub(super) fn disable_work(&self) {
+        // SAFETY: The work item is initialised by the type invariant.
+        unsafe { bindings::disable_delayed_work_sync(self.work.get()) };
+    }
+
+    /// The context.
+    ///
+    /// # Safety
+    ///
+    /// The socket is not closed yet.
+    pub(super) unsafe fn context(&self) -> &U::Context {
+        // SAFETY: It is initialised by the type invariant.
+        unsafe { (*self.context.get()).assume_init_ref() }
+    }
+
+    /// The state, for [`LockedSock`].
+    pub(super) fn state(&self) -> &UnsafeCell<U::State> {
+        let ptr: *const UnsafeCell<ManuallyDrop<U::State>> = &self.state;
+        // SAFETY: `ManuallyDrop` and `UnsafeCell` are transparent wrappers.
+        unsafe { &*ptr.cast() }
+    }
+
+    /// Drops state and context.
+    ///
+    /// # Safety
+    ///
+    /// The socket is closed: nobody uses them, now or later. Called once.
+    pub(super) unsafe fn drop_contents(&self) {
+        // SAFETY: Both are initialised until now, and nobody has a reference.
+        unsafe {
+            ManuallyDrop::drop(&mut *self.state.get());
+            (*self.context.get()).assume_init_drop();
+        }
+    }
+
+    /// Gives back a reference. The last one frees the memory, after a grace period.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns a reference, and does not use `this` afterwards. If it is the last,
+    /// [`Attached::drop_contents`] was called.
+    pub(super) unsafe fn put(this: NonNull<Self>) {
+        // SAFETY: The reference is the caller's.
+        let attached = unsafe { this.as_ref() };
+        if attached.refs.dec_and_test() {
+            let rcu = attached.rcu.get();
+            // SAFETY: Nobody but readers of RCU has a pointer any more. The memory came from
+            // `kmalloc()`, in a box.
+            unsafe { bindings::knet_kfree_rcu(rcu, this.as_ptr().cast()) };
+        }
+    }
+}
+
+/// A reference to the data of a socket, which may already be closed.
+///
+/// # Invariants
+///
+/// A reference of `attached` belongs to this value.
+pub struct Handle<U: Ulp> {
+    attached: NonNull<Attached<U>>,
+}
+
+// SAFETY: What can be done with a handle may be done from any thread.
+unsafe impl<U: Ulp> Send for Handle<U> {}
+// SAFETY: As above.
+unsafe impl<U: Ulp> Sync for Handle<U> {}
+
+impl<U: Ulp> Handle<U> {
+    /// Calls `f` with a handle that is only lent.
+    pub(super) fn lend<R>(attached: &Attached<U>, f: impl FnOnce(&Self) -> R) -> R {
+        // INVARIANT: The reference is the one that keeps `attached` valid; it is not given back.
+        let this = ManuallyDrop::new(Self {
+            attached: NonNull::from(attached),
+        });
+        f(&this)
+    }
+
+    fn get(&self) -> &Attached<U> {
+        // SAFETY: Valid by the type invariant.
+        unsafe { self.attached.as_ref() }
+    }
+
+    /// The shared data.
+    pub fn shared(&self) -> &U::Shared {
+        &self.get().shared
+    }
+
+    /// Has [`Ulp::work`] called in a task, after `delay` milliseconds. Does nothing if that is
+    /// coming anyway, or if the socket is closed.
+    pub fn schedule(&self, delay: u32) {
+        // SAFETY: The work item is initialised. If it is disabled, C ignores this.
+        unsafe {
+            bindings::knet_schedule_delayed_work(
+                self.get().work.get(),
+                msecs_to_jiffies(delay),
+            )
+        };
+    }
+}
+
+impl<U: Ulp> Drop for Handle<U> {
+    fn drop(&mut self) {
+        // SAFETY: The reference belongs to this value. The first one is given back only after
+        // `drop_contents()`.
+        unsafe { Attached::put(self.attached) };
+    }
+}
+
+/// An attached socket, in a task that does not have its lock.
+///
+/// # Invariants
+///
+/// The socket is not closed as long as the value lives.
+pub struct UlpSock<'a, U: Ulp> {
+    attached: &'a Attached<U>,
+}
+
+impl<'a, U: Ulp> UlpSock<'a, U> {
+    /// Wraps the data of a socket.
+    ///
+    /// # Safety
+    ///
+    /// The socket is not closed for `'a`, and this is a task that does not have its lock.
+    pub(super) unsafe fn new(attached: &'a Attached<U>) -> Self {
+        // INVARIANT: As the caller promises.
+        Self { attached }
+    }
+
+    /// The socket.
+    pub fn sock(&self) -> &'a Sock {
+        // SAFETY: The socket is valid until it is closed.
+        unsafe { Sock::from_raw(self.attached.sk.as_ptr()) }
+    }
+
+    /// The context.
+    pub fn context(&self) -> &'a U::Context {
+        // SAFETY: The socket is not closed, by the type invariant.
+        unsafe { self.attached.context() }
+    }
+
+    /// The shared data.
+    pub fn shared(&self) -> &'a U::Shared {
+        &self.attached.shared
+    }
+
+    /// Takes the socket's lock.
+    pub fn lock(&self) -> LockedSock<'a, U::State> {
+        // SAFETY: The state is that of this socket, and only accessed through its lock.
+        unsafe { LockedSock::lock(self.sock(), self.attached.state()) }
+    }
+
+    /// A handle that may outlive the call.
+    pub fn handle(&self) -> Handle<U> {
+        self.attached.refs.inc();
+        // INVARIANT: The reference was taken just now.
+        Handle {
+            attached: NonNull::from(self.attached),
+        }
+    }
+
+    /// Has the protocol called for one more direction of the socket, from now on.
+    pub fn switch_on(&self, locked: &mut LockedSock<'_, U::State>, half: Half) -> Result {
+        // The lock must be that of this socket.
+        if !core::ptr::eq(locked.sock(), self.sock()) {
+            return Err(EINVAL);
+        }
+        // SAFETY: The socket is valid, locked, and attached.
+        unsafe { super::vtable::switch_on(self.attached, half) };
+        Ok(())
+    }
+}

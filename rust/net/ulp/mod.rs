@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! TCP upper layer protocols.
+//!
+//! A protocol implements [`Ulp`] and registers with [`Registration::new`]. What it gets to see of
+//! a socket says in which context it is called:
+//!
+//! * [`UlpSock`]: in a task, without the socket's lock, which it can take;
+//! * [`LockedSock`](super::sock::LockedSock): in a task, with the lock;
+//! * [`Handle`]: anywhere, also in a callback of TCP, where it must not sleep.
+//!
+//! The data of a socket has three parts to match: [`Ulp::Context`] with locks of its own,
+//! [`Ulp::State`] under the socket's lock, and [`Ulp::Shared`] for everybody.
+//!
+//! C headers: [`include/net/tcp.h`](srctree/include/net/tcp.h) (`struct tcp_ulp_ops`),
+//! [`include/net/sock.h`](srctree/include/net/sock.h) (`struct proto`),
+//! [`include/linux/net.h`](srctree/include/linux/net.h) (`struct proto_ops`)
+
+mod attached;
+mod proto;
+mod registration;
+mod vtable;
+
+use super::{
+    diag::Nest,
+    msg::SendMsg,
+    sock::LockedSock,
+    sockopt::{
+        OptOut,
+        OptVal, //
+    }, //
+};
+use kernel::prelude::*;
+
+pub use attached::{
+    Handle,
+    UlpSock, //
+};
+pub use proto::Half;
+pub use registration::{
+    Registration,
+    Registry, //
+};
+
+/// A TCP upper layer protocol.
+pub trait Ulp: Sized + 'static {
+    /// The name for `TCP_ULP`.
+    const NAME: &'static CStr;
+
+    /// The level of the protocol's socket options.
+    const LEVEL: c_int;
+
+    /// The attribute of `ss -i` that holds the protocol's own.
+    const INFO: u16;
+
+    /// What everybody may look at, at any time, as long as the socket is attached: C code through
+    /// `icsk_ulp_data`, which points to it, callbacks, and netlink. Must not need to be dropped.
+    type Shared: Send + Sync;
+
+    /// What the socket's lock protects.
+    type State: Send;
+
+    /// What has locks of its own.
+    type Context: Send + Sync;
+
+    /// The tables of all sockets that are attached.
+    fn registry() -> &'static Registry<Self>;
+
+    /// The shared data of a new socket.
+    fn shared() -> Self::Shared;
+
+    /// The state of a new socket.
+    fn state() -> Self::State;
+
+    /// The context of a new socket.
+    fn context() -> impl PinInit<Self::Context, Error>;
+
+    /// Sets an option.
+    fn setsockopt(sk: &UlpSock<'_, Self>, name: c_int, value: &OptVal<'_>) -> Result;
+
+    /// Writes the value of an option.
+    fn getsockopt(sk: &UlpSock<'_, Self>, name: c_int, out: &mut OptOut) -> Result;
+
+    /// Sends a message; returns how many bytes were accepted. Called when [`Half::Send`] is on.
+    fn sendmsg(sk: &UlpSock<'_, Self>, msg: &mut SendMsg<'_>) -> Result<usize>;
+
+    /// The source of a splice has come to its end. Called when [`Half::Send`] is on.
+    fn splice_eof(sk: &UlpSock<'_, Self>);
+
+    /// There is room to send again. A callback of TCP's; called when [`Half::Send`] is on.
+    fn write_space(sk: &Handle<Self>);
+
+    /// Does in a task what [`Handle::schedule`] was called for.
+    fn work(sk: &UlpSock<'_, Self>);
+
+    /// The socket is being closed; no other call is under way or will come. What has to be done
+    /// with the lock is done here. Afterwards state and context are dropped, without the lock.
+    fn close(sk: &mut LockedSock<'_, Self::State>, context: &Self::Context, shared: &Self::Shared);
+
+    /// Writes what netlink shows of the socket.
+    fn info(shared: &Self::Shared, nest: &mut Nest<'_>) -> Result;
+
+    /// The most bytes of message that [`Ulp::info`] needs.
+    fn info_size() -> usize;
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The tables of functions that sockets use once they are attached.
+
+use super::{
+    vtable,
+    Ulp, //
+};
+use crate::bindings;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Relaxed,
+        Release, //
+    }, //
+};
+
+/// A direction of a socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// What is sent goes through the protocol.
+    Send = 1,
+}
+
+/// Combinations of halves.
+const CONFIGS: usize = 2;
+
+/// The tables for all combinations of halves, made from those that a socket had before.
+pub(super) struct ProtoSet<U: Ulp> {
+    base: *mut bindings::proto,
+    base_ops: *const bindings::proto_ops,
+    protos: [bindings::proto; CONFIGS],
+    ops: [bindings::proto_ops; CONFIGS],
+    next: *mut ProtoSet<U>,
+    _ulp: PhantomData<U>,
+}
+
+impl<U: Ulp> ProtoSet<U> {
+    /// # Safety
+    ///
+    /// Both pointers are valid, and stay so as long as any socket uses the set.
+    unsafe fn new(
+        base: *mut bindings::proto,
+        base_ops: *const bindings::proto_ops,
+    ) -> Result<NonNull<Self>> {
+        // SAFETY: The pointers are valid. For C, both structures are plain data that may be copied.
+        let copy = || unsafe { (core::ptr::read(base), core::ptr::read(base_ops)) };
+        let (proto0, ops0) = copy();
+        let (proto1, ops1) = copy();
+        let mut this = KBox::new(
+            Self {
+                base,
+                base_ops,
+                protos: [proto0, proto1],
+                ops: [ops0, ops1],
+                next: core::ptr::null_mut(),
+                _ulp: PhantomData,
+            },
+            GFP_KERNEL,
+        )?;
+        for proto in &mut this.protos {
+            vtable::fill_base::<U>(proto);
+        }
+        let [_, proto] = &mut this.protos;
+        vtable::fill_send::<U>(proto);
+        let [_, ops] = &mut this.ops;
+        vtable::fill_send_ops::<U>(ops);
+        Ok(NonNull::from(KBox::leak(this)))
+    }
+
+    /// The table that the set was made from.
+    pub(super) fn base(&self) -> *mut bindings::proto {
+        self.base
+    }
+
+    /// The tables for a socket with `half` on, or with none.
+    pub(super) fn tables(
+        &self,
+        half: Option<Half>,
+    ) -> (*const bindings::proto, *const bindings::proto_ops) {
+        let [proto0, proto1] = &self.protos;
+        let [ops0, ops1] = &self.ops;
+        match half {
+            None => (proto0, ops0),
+            Some(Half::Send) => (proto1, ops1),
+        }
+    }
+}
+
+/// All sets of tables of a protocol. There are few: one for each kind of TCP socket. None is freed
+/// before the protocol is unregistered, when no socket is attached any more.
+///
+/// # Invariants
+///
+/// `first` is null or begins a list of sets that belong to this value.
+pub(super) struct ProtoSets<U: Ulp> {
+    first: Atomic<*mut ProtoSet<U>>,
+}
+
+impl<U: Ulp> ProtoSets<U> {
+    pub(super) const fn new() -> Self {
+        // INVARIANT: The list is empty.
+        Self {
+            first: Atomic::new(core::ptr::null_mut()),
+        }
+    }
+
+    /// The set for a socket that has the tables `base` and `base_ops`.
+    ///
+    /// # Safety
+    ///
+    /// Both pointers are valid, and stay so as long as any socket is attached.
+    pub(super) unsafe fn get(
+        &'static self,
+        base: *mut bindings::proto,
+        base_ops: *const bindings::proto_ops,
+    ) -> Result<&'static ProtoSet<U>> {
+        let mut next = self.first.load(Acquire);
+        let first = next;
+        // SAFETY: By the type invariant these are sets, which nobody changes or frees.
+        while let Some(set) = unsafe { next.as_ref() } {
+            if set.base == base && set.base_ops == base_ops {
+                return Ok(set);
+            }
+            next = set.next;
+        }
+        // SAFETY: As the caller promises.
+        let new = unsafe { ProtoSet::new(base, base_ops) }?;
+        let mut expected = first;
+        loop {
+            // SAFETY: The new set is ours until it is in the list.
+            unsafe { (*new.as_ptr()).next = expected };
+            // INVARIANT: The new set goes before the list that is there. If somebody has added
+            // the same one in the meantime, both are good.
+            match self.first.cmpxchg(expected, new.as_ptr(), Release) {
+                // SAFETY: Sets in the list are valid, and not changed any more.
+                Ok(_) => return Ok(unsafe { new.as_ref() }),
+                Err(current) => expected = current,
+            }
+        }
+    }
+
+    /// Frees all sets.
+    ///
+    /// # Safety
+    ///
+    /// No socket is attached, and none will be.
+    pub(super) unsafe fn free(&self) {
+        let mut next = self.first.load(Relaxed);
+        self.first.store(core::ptr::null_mut(), Relaxed);
+        while !next.is_null() {
+            // SAFETY: The set was made by `ProtoSet::new()` in a box, and nobody uses it.
+            let set = unsafe { KBox::from_raw(next) };
+            next = set.next;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registration of a protocol.
+
+use super::{
+    proto::ProtoSets,
+    vtable,
+    Ulp, //
+};
+use crate::{
+    bindings,
+    net::pernet::Pernet, //
+};
+use kernel::{
+    error::to_result,
+    prelude::*,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Release, //
+    },
+    types::Opaque, //
+};
+
+/// The static memory of a protocol.
+pub struct Registry<U: Ulp> {
+    ops: Opaque<bindings::tcp_ulp_ops>,
+    in_use: Atomic<bool>,
+    pub(super) sets: ProtoSets<U>,
+}
+
+// SAFETY: `ops` is only written by the owner of `in_use`, before C gets to see it.
+unsafe impl<U: Ulp> Sync for Registry<U> {}
+
+impl<U: Ulp> Registry<U> {
+    /// For a protocol that is not registered yet.
+    #[expect(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self {
+            ops: Opaque::zeroed(),
+            in_use: Atomic::new(false),
+            sets: ProtoSets::new(),
+        }
+    }
+}
+
+/// The registration of a protocol. As long as a socket is attached, the module cannot be unloaded.
+///
+/// # Invariants
+///
+/// The `ops` of the registry of `U` are registered.
+#[pin_data(PinnedDrop)]
+pub struct Registration<U: Ulp> {
+    /// Sockets count in what this has allocated. Dropped after the protocol is unregistered.
+    #[pin]
+    _pernet: Pernet,
+    _ulp: core::marker::PhantomData<fn() -> U>,
+}
+
+impl<U: Ulp> Registration<U> {
+    /// Registers `U`, whose code is in `module`. Fails with `EEXIST` if there is a protocol of the
+    /// same name.
+    pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            _pernet <- Pernet::register(),
+            _ulp: {
+                register::<U>(module)?;
+                core::marker::PhantomData
+            },
+        })
+    }
+}
+
+fn register<U: Ulp>(module: &'static ThisModule) -> Result {
+    let registry = U::registry();
+    if registry.in_use.xchg(true, Acquire) {
+        return Err(EEXIST);
+    }
+    let ops = registry.ops.get();
+    // SAFETY: `in_use` makes the memory ours, and C does not know it yet.
+    unsafe { ops.write(vtable::ulp_ops::<U>(module.as_ptr().cast())) };
+    // SAFETY: The structure is complete, and stays until it is unregistered.
+    let ret = to_result(unsafe { bindings::tcp_register_ulp(ops) });
+    if ret.is_err() {
+        registry.in_use.store(false, Release);
+    }
+    ret
+}
+
+#[pinned_drop]
+impl<U: Ulp> PinnedDrop for Registration<U> {
+    fn drop(self: Pin<&mut Self>) {
+        let registry = U::registry();
+        // SAFETY: By the type invariant it is registered. Attached sockets hold a reference to
+        // the module, so this is not dropped as long as there are any.
+        unsafe {
+            bindings::tcp_unregister_ulp(registry.ops.get());
+            registry.sets.free();
+        }
+        registry.in_use.store(false, Release);
+    }
+}

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What C calls: one function for each operation of a protocol.
+//!
+//! The data of a socket is found through `icsk_ulp_data`. In calls from user space it is there:
+//! the socket cannot be closed before they return, since they hold a reference to the file, or
+//! belong to a kernel user, who has to keep the same order.
+
+use super::{
+    attached::{
+        Attached,
+        Handle,
+        UlpSock, //
+    },
+    proto::Half,
+    Ulp, //
+};
+use crate::{
+    bindings,
+    net::{
+        diag::Nest,
+        msg::SendMsg,
+        sock::{
+            LockedSock,
+            Sock, //
+        },
+        sockopt::{
+            to_errno,
+            OptOut,
+            OptVal, //
+        }, //
+    }, //
+};
+use core::{
+    ptr::NonNull, //
+};
+use kernel::{
+    prelude::*,
+    sync::rcu, //
+};
+
+/// The data of `sk`, in a call that a task makes.
+///
+/// # Safety
+///
+/// `sk` is a TCP socket that uses our tables, and is not closed for `'a`.
+unsafe fn attached<'a, U: Ulp>(sk: *mut bindings::sock) -> Option<&'a Attached<U>> {
+    // SAFETY: The socket is valid. What is attached stays until the socket is closed.
+    unsafe {
+        bindings::knet_rcu_dereference_ulp_data(sk)
+            .cast::<Attached<U>>()
+            .as_ref()
+    }
+}
+
+/// Overrides what every attached socket has differently.
+pub(super) fn fill_base<U: Ulp>(proto: &mut bindings::proto) {
+    proto.setsockopt = Some(setsockopt::<U>);
+    proto.getsockopt = Some(getsockopt::<U>);
+    proto.disconnect = Some(disconnect);
+    proto.close = Some(close::<U>);
+}
+
+/// Overrides how a socket sends.
+pub(super) fn fill_send<U: Ulp>(proto: &mut bindings::proto) {
+    proto.sendmsg = Some(sendmsg::<U>);
+    proto.splice_eof = Some(splice_eof::<U>);
+}
+
+/// Overrides how a socket sends, one level above.
+pub(super) fn fill_send_ops<U: Ulp>(ops: &mut bindings::proto_ops) {
+    ops.splice_eof = Some(splice_eof::<U>);
+}
+
+/// The structure to be registered.
+pub(super) fn ulp_ops<U: Ulp>(owner: *mut bindings::module) -> bindings::tcp_ulp_ops {
+    let mut ops = bindings::tcp_ulp_ops {
+        init: Some(init::<U>),
+        update: Some(update::<U>),
+        get_info: Some(get_info::<U>),
+        get_info_size: Some(get_info_size::<U>),
+        owner,
+        ..Default::default()
+    };
+    // The last byte stays zero, whatever the length of the name.
+    let last = ops.name.len().saturating_sub(1);
+    for (to, from) in ops.name.iter_mut().take(last).zip(U::NAME.to_bytes()) {
+        *to = *from as c_char;
+    }
+    ops
+}
+
+/// Has the socket use the tables for `half`.
+///
+/// # Safety
+///
+/// `attached` is attached to a socket that is valid and locked.
+unsafe fn use_tables<U: Ulp>(attached: &Attached<U>, half: Option<Half>) {
+    let (proto, ops) = attached.set.tables(half);
+    let sk = attached.sk.as_ptr();
+    // SAFETY: The socket is valid and locked. Others read the fields at any time, so they are
+    // written with single stores. The tables live as long as sockets are attached.
+    unsafe {
+        core::ptr::write_volatile(
+            &raw mut (*sk).__sk_common.skc_prot,
+            proto.cast_mut(),
+        );
+        let socket = (*sk).sk_socket;
+        if !socket.is_null() {
+            core::ptr::write_volatile(&raw mut (*socket).ops, ops);
+        }
+    }
+}
+
+/// Switches on `half` of a socket.
+///
+/// # Safety
+///
+/// `attached` is attached to a socket that is valid and locked.
+pub(super) unsafe fn switch_on<U: Ulp>(attached: &Attached<U>, half: Half) {
+    let sk = attached.sk.as_ptr();
+    // SAFETY: As the caller promises.
+    unsafe { use_tables(attached, Some(half)) };
+    // SAFETY: The socket is valid and locked; with the callback lock in addition, the callback
+    // may be changed.
+    unsafe {
+        bindings::knet_callback_lock(sk);
+        if (*attached.write_space.get()).is_none() {
+            *attached.write_space.get() = (*sk).sk_write_space;
+            (*sk).sk_write_space = Some(write_space::<U>);
+        }
+        bindings::knet_callback_unlock(sk);
+    }
+}
+
+/// # Safety
+///
+/// C calls this with a TCP socket that it has locked, in a task.
+unsafe extern "C" fn init<U: Ulp>(sk: *mut bindings::sock) -> c_int {
+    // SAFETY: C passes a valid socket, which has its tables.
+    match unsafe { try_init::<U>(sk) } {
+        Ok(()) => 0,
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// As for [`init`].
+unsafe fn try_init<U: Ulp>(sk: *mut bindings::sock) -> Result {
+    let sk = NonNull::new(sk).ok_or(EINVAL)?;
+    // SAFETY: The socket is valid and locked. It is a task's, so it has a `struct socket`.
+    let (state, base, base_ops) = unsafe {
+        let ptr = sk.as_ptr();
+        let socket = (*ptr).sk_socket;
+        if socket.is_null() {
+            return Err(ENOTCONN);
+        }
+        (
+            core::ptr::read_volatile(&raw const (*ptr).__sk_common.skc_state),
+            core::ptr::read_volatile(&raw const (*ptr).__sk_common.skc_prot),
+            core::ptr::read_volatile(&raw const (*socket).ops),
+        )
+    };
+    // A listening socket would have to pass its data on to those it accepts.
+    if u32::from(state) != bindings::TCP_ESTABLISHED {
+        return Err(ENOTCONN);
+    }
+    // SAFETY: The tables of a socket are static, or belong to a protocol below that cannot go
+    // away before its sockets.
+    let set = unsafe { U::registry().sets.get(base, base_ops) }?;
+    // SAFETY: The socket is valid until `close()` has detached the data.
+    let new = unsafe { Attached::<U>::new(sk, set, work::<U>) }?;
+    // SAFETY: The socket is valid and locked, and nothing is attached. The data is initialised.
+    unsafe {
+        bindings::knet_callback_lock(sk.as_ptr());
+        bindings::knet_set_ulp_data(sk.as_ptr(), new.as_ptr().cast());
+        use_tables(new.as_ref(), None);
+        bindings::knet_callback_unlock(sk.as_ptr());
+    }
+    Ok(())
+}
+
+/// # Safety
+///
+/// C calls this with an attached socket, in a task, with the lock of the socket.
+unsafe extern "C" fn update<U: Ulp>(
+    sk: *mut bindings::sock,
+    proto: *mut bindings::proto,
+    write_space: Option<unsafe extern "C" fn(*mut bindings::sock)>,
+) {
+    // SAFETY: The socket is valid, and locked, so nothing is detached meanwhile.
+    unsafe {
+        match attached::<U>(sk) {
+            Some(attached) => {
+                *attached.base.get() = proto;
+                if (*attached.write_space.get()).is_some() {
+                    *attached.write_space.get() = write_space;
+                } else {
+                    (*sk).sk_write_space = write_space;
+                }
+            }
+            None => {
+                core::ptr::write_volatile(&raw mut (*sk).__sk_common.skc_prot, proto);
+                (*sk).sk_write_space = write_space;
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// C calls this with a socket that uses our tables.
+unsafe extern "C" fn setsockopt<U: Ulp>(
+    sk: *mut bindings::sock,
+    level: c_int,
+    name: c_int,
+    value: bindings::sockptr_t,
+    len: c_uint,
+) -> c_int {
+    // SAFETY: The socket is not closed before the call returns.
+    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
+        return ENOTCONN.to_errno();
+    };
+    if level != U::LEVEL {
+        // SAFETY: The protocol below has the function, and gets what it would have got.
+        return unsafe {
+            match (**attached.base.get()).setsockopt {
+                Some(f) => f(sk, level, name, value, len),
+                None => EOPNOTSUPP.to_errno(),
+            }
+        };
+    }
+    // SAFETY: C passes a pointer that is a user's, or valid for the call.
+    let value = unsafe { OptVal::from_raw(value, len) };
+    // SAFETY: The socket is not closed before the call returns.
+    let sk = unsafe { UlpSock::new(attached) };
+    to_errno(U::setsockopt(&sk, name, &value))
+}
+
+/// # Safety
+///
+/// C calls this with a socket that uses our tables.
+unsafe extern "C" fn getsockopt<U: Ulp>(
+    sk: *mut bindings::sock,
+    level: c_int,
+    name: c_int,
+    value: *mut c_char,
+    len: *mut c_int,
+) -> c_int {
+    // SAFETY: The socket is not closed before the call returns.
+    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
+        return ENOTCONN.to_errno();
+    };
+    if level != U::LEVEL {
+        // SAFETY: The protocol below has the function, and gets what it would have got.
+        return unsafe {
+            match (**attached.base.get()).getsockopt {
+                Some(f) => f(sk, level, name, value, len),
+                None => EOPNOTSUPP.to_errno(),
+            }
+        };
+    }
+    to_errno(OptOut::new(value.cast(), len.cast()).and_then(|mut out| {
+        // SAFETY: The socket is not closed before the call returns.
+        U::getsockopt(&unsafe { UlpSock::new(attached) }, name, &mut out)?;
+        out.finish()
+    }))
+}
+
+/// # Safety
+///
+/// None: the arguments are not used.
+unsafe extern "C" fn disconnect(_sk: *mut bindings::sock, _flags: c_int) -> c_int {
+    EOPNOTSUPP.to_errno()
+}
+
+/// # Safety
+///
+/// C calls this with a socket that uses our tables, and a message for it.
+unsafe extern "C" fn sendmsg<U: Ulp>(
+    sk: *mut bindings::sock,
+    msg: *mut bindings::msghdr,
+    _len: usize,
+) -> c_int {
+    // SAFETY: The socket is not closed before the call returns.
+    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
+        return ENOTCONN.to_errno();
+    };
+    // SAFETY: The message is ours for the call, and as C passes it to a protocol.
+    let result = unsafe { SendMsg::from_raw(msg) }.and_then(|mut msg| {
+        // SAFETY: The socket is not closed before the call returns.
+        U::sendmsg(&unsafe { UlpSock::new(attached) }, &mut msg)
+    });
+    match result {
+        // What C passes is never longer than an int.
+        Ok(n) => c_int::try_from(n).unwrap_or(c_int::MAX),
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// C calls this with a socket that uses our tables.
+unsafe extern "C" fn splice_eof<U: Ulp>(socket: *mut bindings::socket) {
+    // SAFETY: The socket is not closed before the call returns.
+    if let Some(attached) = unsafe { attached::<U>((*socket).sk) } {
+        // SAFETY: As above.
+        U::splice_eof(&unsafe { UlpSock::new(attached) });
+    }
+}
+
+/// # Safety
+///
+/// C calls this with a socket for which it was set as callback.
+unsafe extern "C" fn write_space<U: Ulp>(sk: *mut bindings::sock) {
+    let guard = rcu::read_lock();
+    // SAFETY: The socket is valid. The data is not freed before the end of the grace period.
+    let saved = unsafe {
+        match attached::<U>(sk) {
+            Some(attached) => {
+                Handle::lend(attached, |handle| U::write_space(handle));
+                *attached.write_space.get()
+            }
+            None => None,
+        }
+    };
+    drop(guard);
+    if let Some(saved) = saved {
+        // SAFETY: This is the callback that was there before.
+        unsafe { saved(sk) };
+    }
+}
+
+/// # Safety
+///
+/// C calls this with the work item of an attached socket.
+unsafe extern "C" fn work<U: Ulp>(work: *mut bindings::work_struct) {
+    // SAFETY: The work is disabled, and has ended, before the socket is closed.
+    unsafe {
+        let attached = Attached::<U>::from_work(work);
+        U::work(&UlpSock::new(attached));
+    }
+}
+
+/// # Safety
+///
+/// C calls this once, with a socket that uses our tables, when nobody else will use it.
+unsafe extern "C" fn close<U: Ulp>(sk: *mut bindings::sock, timeout: c_long) {
+    // SAFETY: The socket is valid.
+    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
+        return;
+    };
+    attached.disable_work();
+    {
+        // SAFETY: The socket is valid, and its state is only accessed through its lock.
+        let mut locked = unsafe { LockedSock::lock(Sock::from_raw(sk), attached.state()) };
+        // SAFETY: The contents are dropped further down.
+        U::close(&mut locked, unsafe { attached.context() }, &attached.shared);
+        // SAFETY: The socket is valid and locked; with the callback lock in addition, the
+        // callback may be changed. Readers of RCU see the data, or nothing.
+        unsafe {
+            bindings::knet_callback_lock(sk);
+            bindings::knet_set_ulp_data(sk, core::ptr::null_mut());
+            core::ptr::write_volatile(
+                &raw mut (*sk).__sk_common.skc_prot,
+                *attached.base.get(),
+            );
+            if let Some(saved) = *attached.write_space.get() {
+                (*sk).sk_write_space = Some(saved);
+            }
+            bindings::knet_callback_unlock(sk);
+        }
+    }
+    // SAFETY: The socket is closed as far as its users and its work are concerned.
+    unsafe { attached.drop_contents() };
+    // SAFETY: The protocol below has the function. The data is not used after its reference is
+    // given back.
+    unsafe {
+        let base = *attached.base.get();
+        Attached::put(NonNull::from(attached));
+        if let Some(f) = (*base).close {
+            f(sk, timeout);
+        }
+    }
+}
+
+/// # Safety
+///
+/// C calls this with a socket that may be attached, and a message for netlink.
+unsafe extern "C" fn get_info<U: Ulp>(
+    sk: *mut bindings::sock,
+    skb: *mut bindings::sk_buff,
+    _net_admin: bool,
+) -> c_int {
+    // SAFETY: The message is valid, and ours for the call.
+    let mut nest = match unsafe { Nest::start(skb, U::INFO) } {
+        Ok(nest) => nest,
+        Err(e) => return e.to_errno(),
+    };
+    let guard = rcu::read_lock();
+    // SAFETY: The socket is valid. The data is not freed before the end of the grace period.
+    let result = match unsafe { attached::<U>(sk) } {
+        Some(attached) => U::info(&attached.shared, &mut nest),
+        // It is being closed: no error, and nothing to show.
+        None => return 0,
+    };
+    drop(guard);
+    match result {
+        Ok(()) => {
+            nest.end();
+            0
+        }
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// None: the arguments are not used.
+unsafe extern "C" fn get_info_size<U: Ulp>(_sk: *const bindings::sock, _net_admin: bool) -> usize {
+    U::info_size()
+}
+
