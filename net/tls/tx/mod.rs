@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sending: fill a record, seal it, queue it, push it to TCP.
+//!
+//! * [`open`]: the record that is being filled, in the memory where its ciphertext will be;
+//! * [`queue`]: sealed records on their way to TCP;
+//! * [`send`]: one call of `sendmsg()`.
+//!
+//! One task at a time sends: it holds the mutex of the [`Tx`], and then the socket's lock. TCP
+//! gives up the latter while it waits, so other tasks can still set options or be told of room.
+
+mod open;
+mod queue;
+mod send;
+mod vec;
+
+use crate::{
+    context::{
+        Locked,
+        Tls,
+        TlsSock, //
+    },
+    record::{
+        content_type,
+        SequenceWrapped, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
+    }, //
+};
+use knet::{
+    crypto::{
+        Aad,
+        Aead,
+        Notify,
+        Prepared,
+        Request, //
+    },
+    net::{
+        msg,
+        sock::Charge,
+        ulp::Handle, //
+    }, //
+};
+use open::OpenRecord;
+use queue::Queue;
+
+pub(crate) use send::sendmsg;
+
+/// Milliseconds after which work tries again when somebody else is sending. They will push what
+/// is queued themselves, most likely.
+const RETRY_MS: u32 = 10;
+
+/// What callbacks know of a sender.
+pub(crate) struct Flags {
+    /// Sealed records are queued, and nobody is about to push them.
+    stalled: Atomic<bool>,
+}
+
+impl Flags {
+    pub(crate) fn new() -> Self {
+        Self {
+            stalled: Atomic::new(false),
+        }
+    }
+}
+
+/// Told when an asynchronous driver has sealed a record.
+struct Sealed(Handle<Tls>);
+
+impl Notify for Sealed {
+    fn notify(&self) {
+        if self.0.shared().tx.stalled.load(Relaxed) {
+            self.0.schedule(0);
+        }
+    }
+}
+
+/// The sending half of a connection.
+pub(crate) struct Tx {
+    /// For all records that are sealed synchronously.
+    request: Request,
+    open: OpenRecord,
+    queue: Queue,
+    /// What the socket is charged for: the memory of the open record and of the queue.
+    charge: Charge,
+}
+
+impl Tx {
+    /// A sender that seals with `aead`.
+    pub(crate) fn new(aead: Arc<Aead>) -> Result<Self> {
+        Ok(Self {
+            request: Request::new(aead, GFP_KERNEL)?,
+            open: OpenRecord::new(),
+            queue: Queue::new(),
+            charge: Charge::none(),
+        })
+    }
+
+    /// Seals with `aead` from the open record on.
+    pub(crate) fn set_aead(&mut self, aead: Arc<Aead>) -> Result {
+        self.request = Request::new(aead, GFP_KERNEL)?;
+        Ok(())
+    }
+
+    /// Whether data waits for more to come.
+    pub(crate) fn has_open_record(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Seals the open record, if there is data in it.
+    fn close_record(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>, kind: u8) -> Result {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        let result = self.seal(sk, locked, kind);
+        if result.is_err() {
+            // The peer would miss a record: nothing but what is sealed can be sent any more.
+            let charge = self.charge.split(self.open.clear());
+            locked.uncharge(charge);
+            let flags = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
+            let _ = self.flush(locked, flags, queue::Wait::ForAll);
+            locked.sock().abort(EBADMSG);
+            return Err(EBADMSG);
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>, kind: u8) -> Result {
+        let keys = locked.data().tx.as_mut().ok_or(EINVAL)?;
+        let protection = &mut keys.protection;
+        let len = self.open.len();
+        let header = protection.header(kind, len);
+        let aad = protection.aad(kind, len);
+        let iv = protection.crypto_iv();
+        let aad = if protection.aad_fits_prefix() {
+            self.open.write_at(0, aad.as_slice())?;
+            Aad::Leading(protection.prefix_len())
+        } else {
+            Aad::Apart {
+                bytes: aad.as_slice(),
+                skip: protection.prefix_len(),
+            }
+        };
+        if protection.tail_len() != 0 {
+            self.open.push_tail(kind)?;
+        }
+        let crypt_len = len.saturating_add(protection.tail_len());
+        let total = len.saturating_add(protection.overhead());
+        let excess = self.open.trim(total);
+        let charge = self.charge.split(excess);
+
+        // The record counts from here on, whatever becomes of it.
+        protection.advance().map_err(|SequenceWrapped| EBADMSG)?;
+        locked.uncharge(charge);
+        if let Some(job) = self.open.take_job() {
+            let (text, dst) = self.open.take(crypt_len);
+            let notify = Sealed(sk.handle());
+            let (job, behind) = job.submit(&iv, &aad, text, dst, crypt_len, notify)?;
+            self.queue.push_pending(job, header, total)?;
+            if behind {
+                self.queue.reap(locked.sock(), queue::Wait::ForAll)?;
+            }
+        } else {
+            self.open
+                .seal(&mut self.request, &iv, &aad, crypt_len)?;
+            self.open.write_at(0, header.as_slice())?;
+            self.queue.push(self.open.drain(), total)?;
+        }
+        Ok(())
+    }
+
+    /// Makes room in the open record for `more` bytes of payload; it may grow to `max`.
+    fn reserve(&mut self, locked: &mut Locked<'_>, max: usize, more: usize) -> Result {
+        let keys = locked.data().tx.as_ref().ok_or(EINVAL)?;
+        let overhead = keys.protection.overhead();
+        self.open.set_prefix(keys.protection.prefix_len());
+        let total = self.open.len().saturating_add(more);
+        if self.request.aead().is_async() && !self.open.has_job() {
+            self.open
+                .set_job(Prepared::new(self.request.aead().clone(), GFP_KERNEL)?)?;
+        }
+        self.open.reserve(
+            locked,
+            &mut self.charge,
+            overhead.saturating_add(total),
+            overhead.saturating_add(max),
+        )?;
+        self.queue.reserve(self.open.runs())
+    }
+
+    /// Hands all sealed records to TCP, as far as it takes them.
+    fn flush(&mut self, locked: &mut Locked<'_>, flags: msg::Flags, wait: queue::Wait) -> Result {
+        let reaped = self.queue.reap(locked.sock(), wait);
+        while !self.queue.ready().is_empty() {
+            let n = match locked.send_pages(self.queue.ready(), flags) {
+                Ok(0) => return Err(EAGAIN),
+                Ok(n) => n,
+                Err(e) => {
+                    if e != EAGAIN && e != EINTR && e != ERESTARTSYS {
+                        locked.sock().abort(e);
+                    }
+                    return Err(e);
+                }
+            };
+            self.queue.consume(n);
+            let charge = self.charge.split(n);
+            locked.uncharge(charge);
+        }
+        reaped
+    }
+
+    /// Notes whether somebody else has to push what is left. Called before the lock is released.
+    fn leave(&self, sk: &TlsSock<'_>) {
+        let flags = &sk.shared().tx;
+        let stalled = !self.queue.is_empty();
+        if stalled != flags.stalled.load(Relaxed) {
+            flags.stalled.store(stalled, Relaxed);
+        }
+        if stalled && self.queue.first_is_done() {
+            // It was done before anybody could see the flag.
+            sk.handle().schedule(0);
+        }
+    }
+
+    /// Hands what is queued to TCP, however full its buffer is, and gives everything back. TCP
+    /// then closes as it would have, with `SO_LINGER` and all.
+    pub(crate) fn close(&mut self, locked: &mut Locked<'_>) {
+        let _ = self.queue.reap(locked.sock(), queue::Wait::Uninterrupted);
+        if !self.queue.ready().is_empty() {
+            let _ = locked.send_pages_now(self.queue.ready(), msg::Flags::NOSIGNAL);
+        }
+        self.queue.clear();
+        self.open.clear();
+        let all = self.charge.split(usize::MAX);
+        locked.uncharge(all);
+    }
+}
+
+/// The source of a splice has ended, and the last piece was sent as if more were to come.
+pub(crate) fn splice_eof(sk: &TlsSock<'_>) {
+    let mut tx = sk.context().tx.lock();
+    let Some(tx) = tx.as_mut() else {
+        return;
+    };
+    let mut locked = sk.lock();
+    // There is nobody to report an error to. It is in the socket, or the work tries again.
+    let _ = tx
+        .close_record(sk, &mut locked, content_type::DATA)
+        .and_then(|()| tx.flush(&mut locked, msg::Flags::NONE, queue::Wait::ForAll));
+    tx.leave(sk);
+}
+
+/// TCP has room again: have the rest of the queue pushed, by a task.
+pub(crate) fn write_space(sk: &Handle<Tls>) {
+    if sk.shared().tx.stalled.load(Relaxed) {
+        sk.schedule(0);
+    }
+}
+
+/// Pushes what is queued, unless somebody else does.
+pub(crate) fn work(sk: &TlsSock<'_>) {
+    let Some(mut tx) = sk.context().tx.try_lock() else {
+        sk.handle().schedule(RETRY_MS);
+        return;
+    };
+    let Some(tx) = tx.as_mut() else {
+        return;
+    };
+    let mut locked = sk.lock();
+    let flags = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
+    // Errors stay in the socket. Without room, the next callback comes when there is some.
+    let _ = tx.flush(&mut locked, flags, queue::Wait::No);
+    tx.leave(sk);
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Sealed records on their way to TCP, in order.
+//!
+//! What is sealed is a sequence of runs of bytes; where records begin does not matter any more,
+//! and runs that follow each other in memory become one. Records that an asynchronous driver
+//! still works on come behind that, and so does everything that is sealed after them.
+
+use super::{
+    vec,
+    Sealed, //
+};
+use crate::record::Prefix;
+use kernel::prelude::*;
+use knet::{
+    crypto::InFlight,
+    mm::{
+        Frag,
+        FragMut, //
+    },
+    net::sock::Sock, //
+};
+
+/// How to wait for an asynchronous driver.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Not at all.
+    No,
+    /// Until all records are sealed, or a signal comes.
+    ForAll,
+    /// Until all records are sealed.
+    Uninterrupted,
+}
+
+/// A record that a driver works on.
+struct Pending {
+    job: InFlight<Sealed>,
+    /// To be put before the ciphertext: the additional data may be there until then.
+    header: Prefix,
+}
+
+/// The queue.
+pub(super) struct Queue {
+    /// Ready for TCP, from index `head` on. Those before are gone, and only stay until all are.
+    ready: KVec<Frag>,
+    head: usize,
+    pending: KVec<Pending>,
+    /// Bytes in both.
+    bytes: usize,
+}
+
+impl Queue {
+    pub(super) const fn new() -> Self {
+        Self {
+            ready: KVec::new(),
+            head: 0,
+            pending: KVec::new(),
+            bytes: 0,
+        }
+    }
+
+    /// Bytes that TCP has not got yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// What TCP can have.
+    pub(super) fn ready(&self) -> &[Frag] {
+        self.ready.get(self.head..).unwrap_or_default()
+    }
+
+    /// Whether the driver is done with the first record that it works on.
+    pub(super) fn first_is_done(&self) -> bool {
+        self.ready().is_empty() && self.pending.first().is_some_and(|p| p.job.is_done())
+    }
+
+    /// Has room for another record of `runs` runs, so that [`Queue::push`] does not allocate.
+    pub(super) fn reserve(&mut self, runs: usize) -> Result {
+        vec::reserve(&mut self.ready, runs, GFP_KERNEL)
+    }
+
+    fn push_run(&mut self, run: Frag) -> Result {
+        let run = match self.ready.as_mut_slice().get_mut(self.head..) {
+            Some([.., last]) => match last.merge(run) {
+                Ok(()) => return Ok(()),
+                Err(run) => run,
+            },
+            _ => run,
+        };
+        vec::push(&mut self.ready, run)
+    }
+
+    /// Adds a sealed record of `len` bytes.
+    pub(super) fn push(&mut self, record: impl Iterator<Item = Frag>, len: usize) -> Result {
+        for run in record {
+            self.push_run(run)?;
+        }
+        self.bytes = self.bytes.saturating_add(len);
+        Ok(())
+    }
+
+    /// Adds a record that a driver works on; `header` belongs before its ciphertext.
+    pub(super) fn push_pending(
+        &mut self,
+        job: InFlight<Sealed>,
+        header: Prefix,
+        len: usize,
+    ) -> Result {
+        vec::push(&mut self.pending, Pending { job, header })?;
+        self.bytes = self.bytes.saturating_add(len);
+        Ok(())
+    }
+
+    /// Moves records that a driver has sealed to those that are ready, in order.
+    ///
+    /// A record that could not be sealed is the end of the connection.
+    pub(super) fn reap(&mut self, sk: &Sock, wait: Wait) -> Result {
+        while let Some(first) = self.pending.first() {
+            if !first.job.is_done() {
+                match wait {
+                    Wait::No => break,
+                    Wait::ForAll => first.job.wait_interruptible()?,
+                    Wait::Uninterrupted => (),
+                }
+            }
+            let Ok(Pending { job, header }) = self.pending.remove(0) else {
+                break;
+            };
+            let sealed = job.finish().and_then(|mut runs| {
+                write_header(&mut runs, header)?;
+                for run in runs {
+                    self.push_run(run.freeze())?;
+                }
+                Ok(())
+            });
+            if sealed.is_err() {
+                sk.abort(EBADMSG);
+                return Err(EBADMSG);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that TCP has taken the first `n` bytes.
+    pub(super) fn consume(&mut self, n: usize) {
+        self.bytes = self.bytes.saturating_sub(n);
+        let mut left = n;
+        while let Some(run) = self.ready.as_mut_slice().get_mut(self.head) {
+            if run.len() > left {
+                run.trim_front(left);
+                return;
+            }
+            left = left.saturating_sub(run.len());
+            self.head = self.head.saturating_add(1);
+        }
+        self.ready.clear();
+        self.head = 0;
+    }
+
+    /// Forgets everything, once drivers are done with it.
+    pub(super) fn clear(&mut self) {
+        self.ready.clear();
+        self.head = 0;
+        self.pending.clear();
+        self.bytes = 0;
+    }
+}
+
+fn write_header(runs: &mut KVec<FragMut>, header: Prefix) -> Result {
+    let mut rest = header.as_slice();
+    for run in runs.iter_mut() {
+        let slice = run.as_mut_slice();
+        let n = slice.len().min(rest.len());
+        let (now, later) = rest.split_at_checked(n).ok_or(EINVAL)?;
+        slice.get_mut(..n).ok_or(EINVAL)?.copy_from_slice(now);
+        rest = later;
+    }
+    Ok(())
+}

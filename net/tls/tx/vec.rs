@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Growing a vector without arithmetic that can panic, which `KVec::reserve()` has.
+
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
+
+/// Has room for `more` elements, so that [`push`] does not allocate.
+pub(super) fn reserve<T>(vec: &mut KVec<T>, more: usize, flags: Flags) -> Result {
+    let need = vec.len().checked_add(more).ok_or(ENOMEM)?;
+    if need <= vec.capacity() {
+        return Ok(());
+    }
+    let capacity = vec.capacity().saturating_mul(2).max(need);
+    let mut new = KVec::with_capacity(capacity, flags)?;
+    for item in vec.drain_all() {
+        // There is room.
+        let _ = new.push_within_capacity(item);
+    }
+    *vec = new;
+    Ok(())
+}
+
+/// Appends an element, with memory that was reserved if there is some.
+pub(super) fn push<T>(vec: &mut KVec<T>, item: T) -> Result {
+    reserve(vec, 1, GFP_KERNEL)?;
+    vec.push_within_capacity(item).map_err(|_| ENOMEM)
+}
