@@ -10,6 +10,8 @@
 #include <linux/skbuff.h>
 #include <linux/snmp.h>
 #include <linux/socket.h>
+#include <linux/splice.h>
+#include <linux/errqueue.h>
 #include <linux/sockptr.h>
 #include <linux/tcp.h>
 #include <linux/uio.h>

@@ -10,7 +10,8 @@ use super::sg::{
 };
 use crate::{
     bindings,
-    mm::FragMut, //
+    mm::FragMut,
+    net::recvq::RecvQueue, //
 };
 use core::{
     alloc::Layout,
@@ -110,6 +111,23 @@ impl Drop for Aead {
         // SAFETY: By the type invariant. Requests hold a reference to this value, so none is left.
         unsafe { bindings::knet_crypto_free_aead(self.tfm.as_ptr()) };
     }
+}
+
+/// What a request is for.
+#[derive(Clone, Copy)]
+pub(super) enum Op {
+    /// Encrypt, and add a tag.
+    Seal,
+    /// Check the tag, and decrypt.
+    Open,
+}
+
+/// Where a ciphertext is, and at which offset it begins.
+pub enum Cipher<'a, 'q> {
+    /// In the receive queue of a socket.
+    Queue(&'a mut RecvQueue<'q>, usize),
+    /// In memory.
+    Memory(&'a [FragMut], usize),
 }
 
 /// Where the additional data of a request is.
@@ -229,16 +247,17 @@ impl Request {
         Ok(inner.aad.as_ptr())
     }
 
-    /// Has the cipher encrypt `len` bytes. Returns what C returns.
+    /// Has the cipher work on `len` bytes. Returns what C returns.
     ///
     /// # Safety
     ///
-    /// * `src` and `dst` are valid tables: `src` for the additional data and `len` bytes, `dst`
-    ///   for a tag more.
+    /// * `src` and `dst` are valid tables for the additional data and `len` bytes; one of them for
+    ///   a tag more or less, as `op` adds or removes one.
     /// * The tables, what they describe, and the request must not be touched or freed until the
     ///   request has completed.
     pub(super) unsafe fn start(
         &mut self,
+        op: Op,
         aad_len: usize,
         len: usize,
         src: *mut bindings::scatterlist,
@@ -252,7 +271,10 @@ impl Request {
             (*req).cryptlen = len as u32;
             (*req).src = src;
             (*req).dst = dst;
-            bindings::crypto_aead_encrypt(req)
+            match op {
+                Op::Seal => bindings::crypto_aead_encrypt(req),
+                Op::Open => bindings::crypto_aead_decrypt(req),
+            }
         }
     }
 
@@ -263,13 +285,14 @@ impl Request {
     /// As for [`Request::start`], and the callback is `crypto_req_done()`.
     unsafe fn run(
         &mut self,
+        op: Op,
         aad_len: usize,
         len: usize,
         src: *mut bindings::scatterlist,
         dst: *mut bindings::scatterlist,
     ) -> Result {
         // SAFETY: As the caller promises; this function does not return before completion.
-        let ret = unsafe { self.start(aad_len, len, src, dst) };
+        let ret = unsafe { self.start(op, aad_len, len, src, dst) };
         if ret == EINPROGRESS.to_errno() || ret == EBUSY.to_errno() {
             // SAFETY: `wait` is initialised and lives as long as the request.
             return to_result(unsafe {
@@ -302,7 +325,7 @@ impl Request {
         let table = table.finish()?;
         // SAFETY: The table describes additional data, text and tag, as `push_dst()` has checked.
         // `text` is borrowed exclusively, and the request has completed when `run()` returns.
-        unsafe { self.run(aad.len(), len, table, table) }
+        unsafe { self.run(Op::Seal, aad.len(), len, table, table) }
     }
 
     /// Encrypts the parts of `text` into `dst` and puts the tag behind them.
@@ -329,7 +352,46 @@ impl Request {
         )?;
         // SAFETY: `tables()` has checked the lengths. `text` and `dst` are borrowed, the latter
         // exclusively, and the request has completed when `run()` returns.
-        unsafe { self.run(aad.len(), len, src, dst) }
+        unsafe { self.run(Op::Seal, aad.len(), len, src, dst) }
+    }
+
+    /// Decrypts `len` bytes from `src`, the tag at their end included, into `dst`.
+    ///
+    /// Sleeps if the implementation completes requests later. Fails with `EBADMSG` if the text is
+    /// not authentic, with `EINVAL` if there is not enough of it or too little room, and with
+    /// `ENOSPC` if `src` is in too many pieces.
+    pub fn open(
+        &mut self,
+        iv: &[u8; IV_LEN],
+        aad: &[u8],
+        src: Cipher<'_, '_>,
+        dst: &mut [FragMut],
+        len: usize,
+    ) -> Result {
+        let mut src_room = [const { MaybeUninit::uninit() }; SRC_MAX];
+        let mut dst_room = [const { MaybeUninit::uninit() }; DST_MAX];
+        let aad = Aad::Apart {
+            bytes: aad,
+            skip: 0,
+        };
+        let aad_buf = self.set_inputs(iv, &aad)?;
+        let plain = len.checked_sub(self.aead().tag_len()).ok_or(EINVAL)?;
+
+        let mut to = Table::new(&mut dst_room);
+        // SAFETY: `aad_buf` is part of the request, which comes from `kmalloc()`.
+        unsafe { to.push_dst(&aad, aad_buf, dst, plain) }?;
+        let mut from = Table::new(&mut src_room);
+        // SAFETY: As above.
+        unsafe { from.push_buf(aad_buf, aad.len() as u32) }?;
+        match src {
+            Cipher::Queue(queue, at) => from.push_queue(queue, at, len)?,
+            Cipher::Memory(runs, at) => from.push_range(runs, at, len)?,
+        }
+        let (from, to) = (from.finish()?, to.finish()?);
+        // SAFETY: The tables describe additional data and text, with the tag in the source, as
+        // the functions that filled them have checked. `src` and `dst` are borrowed, the latter
+        // exclusively, and the request has completed when `run()` returns.
+        unsafe { self.run(Op::Open, aad.len(), len, from, to) }
     }
 
     /// Fills the tables for [`Request::start`].

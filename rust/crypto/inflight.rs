@@ -8,6 +8,7 @@ use super::{
     aead::{
         Aad,
         Aead,
+        Op,
         Request,
         DST_MAX,
         IV_LEN,
@@ -131,7 +132,7 @@ impl<N: Notify> Prepared<N> {
         let ret = unsafe {
             let request = &raw mut (*ptr.as_ptr()).request;
             (*request).set_callback(Some(completed::<N>), ptr.as_ptr().cast());
-            (*request).start(aad_len, len, src, dst)
+            (*request).start(Op::Seal, aad_len, len, src, dst)
         };
         // INVARIANT: The job is ours, and has either been submitted or is complete.
         let this = InFlight { job: ptr };

@@ -10,6 +10,7 @@ mod sg;
 pub use aead::{
     Aad,
     Aead,
+    Cipher,
     Request, //
 };
 pub use inflight::{

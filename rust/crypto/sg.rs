@@ -10,7 +10,8 @@ use crate::{
     mm::{
         Frag,
         FragMut, //
-    }, //
+    },
+    net::recvq::RecvQueue, //
 };
 use core::mem::MaybeUninit;
 use kernel::prelude::*;
@@ -77,7 +78,7 @@ impl<'t> Table<'t> {
     }
 
     /// Adds the part of `frags` that begins `skip` bytes from their start, up to `len` bytes.
-    fn push_range(&mut self, frags: &[FragMut], mut skip: usize, mut len: usize) -> Result {
+    pub(super) fn push_range(&mut self, frags: &[FragMut], mut skip: usize, mut len: usize) -> Result {
         for frag in frags.iter().map(FragMut::frag) {
             if len == 0 {
                 break;
@@ -101,6 +102,51 @@ impl<'t> Table<'t> {
         } else {
             Err(EINVAL)
         }
+    }
+
+    /// Adds `len` bytes of what a socket has received, from offset `at` on.
+    ///
+    /// Fails with `ENOSPC` if they are in too many pieces, or in memory that cannot be mapped.
+    pub(super) fn push_queue(
+        &mut self,
+        queue: &mut RecvQueue<'_>,
+        at: usize,
+        len: usize,
+    ) -> Result {
+        queue.for_each(at, len, |piece| {
+            let skb = piece.skb.as_ptr();
+            // SAFETY: The packet is valid as long as the queue is borrowed.
+            let (plain, most) = unsafe {
+                (
+                    bindings::knet_skb_is_plain(skb),
+                    bindings::knet_skb_pieces(skb) as usize,
+                )
+            };
+            let end = self.used.wrapping_add(most);
+            let room = self.entries.get_mut(self.used..end).ok_or(ENOSPC)?;
+            if !plain {
+                return Err(ENOSPC);
+            }
+            for entry in &mut *room {
+                entry.write(Default::default());
+            }
+            // SAFETY: The packet is valid, has these bytes, and no more pieces than there is room
+            // for. Offset and length of a packet are ints.
+            let used = unsafe {
+                bindings::skb_to_sgvec_nomark(
+                    skb,
+                    room.as_mut_ptr().cast(),
+                    piece.offset as c_int,
+                    piece.len as c_int,
+                )
+            };
+            // INVARIANT: As many entries were filled, with all of the bytes.
+            self.used = self
+                .used
+                .wrapping_add(usize::try_from(used).map_err(|_| ENOSPC)?);
+            self.bytes = self.bytes.wrapping_add(piece.len as usize);
+            Ok(())
+        })
     }
 
     /// Adds the parts of a text, which stand behind the first `at` bytes of `dst`, or will.

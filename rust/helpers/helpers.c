@@ -77,6 +77,78 @@ void *knet_rcu_dereference_ulp_data(const struct sock *sk)
 	return rcu_dereference_raw(inet_csk(sk)->icsk_ulp_data);
 }
 
+int knet_tcp_inq(struct sock *sk)
+{
+	return tcp_inq(sk);
+}
+
+bool knet_tcp_under_pressure(struct sock *sk)
+{
+	return tcp_epollin_ready(sk, INT_MAX);
+}
+
+bool knet_sk_flush_backlog(struct sock *sk)
+{
+	return sk_flush_backlog(sk);
+}
+
+long knet_sock_rcvtimeo(const struct sock *sk, bool noblock)
+{
+	return sock_rcvtimeo(sk, noblock);
+}
+
+int knet_sock_rcvlowat(const struct sock *sk, int waitall, int len)
+{
+	return sock_rcvlowat(sk, waitall, len);
+}
+
+int knet_sock_error(struct sock *sk)
+{
+	return sock_error(sk);
+}
+
+bool knet_sock_done(const struct sock *sk)
+{
+	return sock_flag(sk, SOCK_DONE);
+}
+
+bool knet_sock_owned(const struct sock *sk)
+{
+	return sock_owned_by_user_nocheck(sk);
+}
+
+int knet_sk_wait_flag(struct sock *sk, struct wait_queue_head *wq, long *timeo,
+		      const bool *flag, bool want)
+{
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int ret;
+
+	add_wait_queue(wq, &wait);
+	ret = sk_wait_event(sk, timeo, READ_ONCE(*flag) == want, &wait);
+	remove_wait_queue(wq, &wait);
+	return ret;
+}
+
+int knet_sk_wait_data_flag(struct sock *sk, long *timeo, const bool *flag)
+{
+	int ret;
+
+	sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+	ret = knet_sk_wait_flag(sk, sk_sleep(sk), timeo, flag, true);
+	sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+	return ret;
+}
+
+bool knet_signal_pending(void)
+{
+	return signal_pending(current);
+}
+
+int knet_sock_intr_errno(long timeo)
+{
+	return sock_intr_errno(timeo);
+}
+
 void knet_smp_wmb(void)
 {
 	smp_wmb();
@@ -115,6 +187,63 @@ bool knet_cmsg_ok(struct msghdr *msg, struct cmsghdr *cmsg)
 bool knet_user_backed_iter(const struct iov_iter *iter)
 {
 	return user_backed_iter(iter);
+}
+
+struct sk_buff *knet_skb_next(struct sock *sk, struct sk_buff *skb)
+{
+	return skb_peek_next(skb, &sk->sk_receive_queue);
+}
+
+u32 knet_tcp_skb_seq(const struct sk_buff *skb)
+{
+	return TCP_SKB_CB(skb)->seq;
+}
+
+u32 knet_tcp_skb_end(const struct sk_buff *skb)
+{
+	return TCP_SKB_CB(skb)->seq + skb->len;
+}
+
+u32 knet_tcp_copied_seq(const struct sock *sk)
+{
+	return tcp_sk(sk)->copied_seq;
+}
+
+unsigned int knet_skb_pieces(const struct sk_buff *skb)
+{
+	return 1 + skb_shinfo(skb)->nr_frags;
+}
+
+bool knet_skb_is_plain(const struct sk_buff *skb)
+{
+	return !skb_has_frag_list(skb) && skb_frags_readable(skb);
+}
+
+struct sk_buff *knet_alloc_skb(unsigned int size)
+{
+	return alloc_skb(size, GFP_KERNEL);
+}
+
+void knet_skb_add_frag(struct sk_buff *skb, struct page *page, u32 offset,
+		       u32 len)
+{
+	skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset, len, len);
+}
+
+void knet_consume_skb(struct sk_buff *skb)
+{
+	consume_skb(skb);
+}
+
+struct page *knet_alloc_compound(unsigned int order)
+{
+	return alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_NORETRY |
+			   __GFP_NOWARN, order);
+}
+
+unsigned int knet_raw_smp_processor_id(void)
+{
+	return raw_smp_processor_id();
 }
 
 void knet_get_page(struct page *page)
@@ -166,6 +295,11 @@ void knet_aead_request_set_tfm(struct aead_request *req,
 void knet_init_completion(struct completion *c)
 {
 	init_completion(c);
+}
+
+void knet_wake_up(struct wait_queue_head *wq)
+{
+	wake_up(wq);
 }
 
 void knet_init_delayed_work(struct delayed_work *work, work_func_t func)

@@ -34,6 +34,19 @@ void knet_callback_lock(struct sock *sk);
 void knet_callback_unlock(struct sock *sk);
 void knet_set_ulp_data(struct sock *sk, void *data);
 void *knet_rcu_dereference_ulp_data(const struct sock *sk);
+int knet_tcp_inq(struct sock *sk);
+bool knet_tcp_under_pressure(struct sock *sk);
+bool knet_sk_flush_backlog(struct sock *sk);
+long knet_sock_rcvtimeo(const struct sock *sk, bool noblock);
+int knet_sock_rcvlowat(const struct sock *sk, int waitall, int len);
+int knet_sock_error(struct sock *sk);
+bool knet_sock_done(const struct sock *sk);
+bool knet_sock_owned(const struct sock *sk);
+int knet_sk_wait_flag(struct sock *sk, struct wait_queue_head *wq, long *timeo,
+		      const bool *flag, bool want);
+int knet_sk_wait_data_flag(struct sock *sk, long *timeo, const bool *flag);
+bool knet_signal_pending(void);
+int knet_sock_intr_errno(long timeo);
 void knet_smp_wmb(void);
 void knet_kfree_rcu(struct kvfree_rcu_head *head, void *ptr);
 
@@ -47,7 +60,21 @@ struct cmsghdr *knet_cmsg_next(struct msghdr *msg, struct cmsghdr *cmsg);
 bool knet_cmsg_ok(struct msghdr *msg, struct cmsghdr *cmsg);
 bool knet_user_backed_iter(const struct iov_iter *iter);
 
+/* Packets */
+struct sk_buff *knet_skb_next(struct sock *sk, struct sk_buff *skb);
+u32 knet_tcp_skb_seq(const struct sk_buff *skb);
+u32 knet_tcp_skb_end(const struct sk_buff *skb);
+u32 knet_tcp_copied_seq(const struct sock *sk);
+unsigned int knet_skb_pieces(const struct sk_buff *skb);
+bool knet_skb_is_plain(const struct sk_buff *skb);
+struct sk_buff *knet_alloc_skb(unsigned int size);
+void knet_skb_add_frag(struct sk_buff *skb, struct page *page, u32 offset,
+		       u32 len);
+void knet_consume_skb(struct sk_buff *skb);
+
 /* Pages */
+struct page *knet_alloc_compound(unsigned int order);
+unsigned int knet_raw_smp_processor_id(void);
 void knet_get_page(struct page *page);
 void knet_put_page(struct page *page);
 void *knet_page_address(const struct page *page);
@@ -61,7 +88,8 @@ bool knet_crypto_aead_is_async(struct crypto_aead *tfm);
 void knet_aead_request_set_tfm(struct aead_request *req,
 			       struct crypto_aead *tfm);
 
-/* Completions and work */
+/* Completions, waiting and work */
+void knet_wake_up(struct wait_queue_head *wq);
 void knet_init_completion(struct completion *c);
 void knet_init_delayed_work(struct delayed_work *work, work_func_t func);
 bool knet_schedule_delayed_work(struct delayed_work *work, unsigned long delay);

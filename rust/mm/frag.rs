@@ -9,9 +9,18 @@ use crate::bindings;
 use core::{
     mem::{
         offset_of,
-        size_of, //
+        size_of,
+        ManuallyDrop, //
     },
     ptr::NonNull, //
+};
+use kernel::{
+    alloc::Flags,
+    page::{
+        Page,
+        PAGE_SIZE, //
+    },
+    prelude::*, //
 };
 
 /// A run of bytes in a page, or in the pages of a compound page, with a reference to it.
@@ -140,6 +149,24 @@ impl FragMut {
         Some(Self { frag, ptr })
     }
 
+    /// Allocates a page.
+    pub fn alloc_page(flags: Flags) -> Result<Self> {
+        let page = ManuallyDrop::new(Page::alloc_page(flags)?);
+        let page = NonNull::new(page.as_ptr()).ok_or(ENOMEM)?;
+        // SAFETY: The page is ours, with all of its bytes, which have some value each. Its owner
+        // is forgotten, and so its reference belongs to the new value.
+        unsafe { Self::from_frag(Frag::from_raw(page, 0, PAGE_SIZE as u32)) }.ok_or(ENOMEM)
+    }
+
+    /// Allocates two to the power of `order` pages in one piece, if that is easy.
+    pub(crate) fn alloc_compound(order: u32) -> Result<Self> {
+        let len = PAGE_SIZE.checked_shl(order).ok_or(EINVAL)?;
+        // SAFETY: This allocates, nothing else.
+        let page = NonNull::new(unsafe { bindings::knet_alloc_compound(order) }).ok_or(ENOMEM)?;
+        // SAFETY: The pages are ours, with all of their bytes, which have some value each.
+        unsafe { Self::from_frag(Frag::from_raw(page, 0, len as u32)) }.ok_or(ENOMEM)
+    }
+
     /// Length in bytes; never zero.
     #[expect(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
@@ -170,6 +197,13 @@ impl FragMut {
         unsafe { core::slice::from_raw_parts_mut(self.ptr.as_ptr(), self.frag.len()) }
     }
 
+    /// The bytes, to be read.
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: By the type invariants the bytes are valid, initialised, and not written by
+        // anybody as long as `self` is borrowed.
+        unsafe { core::slice::from_raw_parts(self.ptr.as_ptr(), self.frag.len()) }
+    }
+
     /// Leaves out the bytes from `len` on. Does nothing unless it shortens the run and leaves
     /// some of it.
     pub fn truncate(&mut self, len: usize) {
@@ -179,8 +213,69 @@ impl FragMut {
         }
     }
 
-    /// Ends the exclusive access, for good: from here on the bytes are read only.
+    /// Ends the exclusive access, for good: from here on the bytes are only read.
     pub fn freeze(self) -> Frag {
         self.frag
+    }
+
+    /// Ends the exclusive access, for good, but goes on reading.
+    pub fn read_only(self) -> FragRef {
+        // INVARIANT: Whoever could write gives that up here.
+        FragRef {
+            frag: self.frag,
+            ptr: self.ptr,
+        }
+    }
+}
+
+/// A run of bytes in a page that nobody writes any more.
+///
+/// # Invariants
+///
+/// The bytes of `frag` are mapped at `ptr`, initialised, and never written as long as there is a
+/// reference to the page.
+pub struct FragRef {
+    frag: Frag,
+    ptr: NonNull<u8>,
+}
+
+// SAFETY: The bytes are mapped for all of the kernel, and nobody writes them.
+unsafe impl Send for FragRef {}
+// SAFETY: As above.
+unsafe impl Sync for FragRef {}
+
+impl FragRef {
+    /// Length in bytes; never zero.
+    #[expect(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.frag.len()
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        // SAFETY: By the type invariants the bytes are valid and initialised, and nobody writes
+        // them.
+        unsafe { core::slice::from_raw_parts(self.ptr.as_ptr(), self.frag.len()) }
+    }
+
+    /// Leaves out the first `n` bytes. Does nothing unless some are left.
+    pub fn trim_front(&mut self, n: usize) {
+        if n < self.len() {
+            self.frag.trim_front(n);
+            // INVARIANT: The new range is a part of the old one.
+            // SAFETY: `n` is less than the length of the range.
+            self.ptr = unsafe { self.ptr.add(n) };
+        }
+    }
+
+    /// Another reference to the first `n` bytes, or to all if there are no more.
+    pub fn share(&self, n: usize) -> Frag {
+        let len = n.min(self.len()).max(1) as u32;
+        // SAFETY: The page is valid. The new reference belongs to the new value, whose range is a
+        // part of this one.
+        unsafe {
+            bindings::knet_get_page(self.frag.page());
+            Frag::from_raw(self.frag.page, self.frag.offset, len)
+        }
     }
 }

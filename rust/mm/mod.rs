@@ -3,8 +3,16 @@
 //! Memory.
 
 mod frag;
+mod scratch;
 
 pub use frag::{
     Frag,
-    FragMut, //
+    FragMut,
+    FragRef, //
+};
+pub use scratch::{
+    alloc_single,
+    Scratch,
+    ScratchGuard,
+    ScratchPool, //
 };

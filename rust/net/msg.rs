@@ -14,7 +14,10 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
-    iov::IovIterSource,
+    iov::{
+        IovIterDest,
+        IovIterSource, //
+    },
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -40,6 +43,11 @@ impl Flags {
     pub const CMSG_COMPAT: Self = Self(bindings::MSG_CMSG_COMPAT);
     /// The sender is `sendfile()`, which has checked the policy.
     pub const SENDPAGE_NOPOLICY: Self = Self(bindings::MSG_SENDPAGE_NOPOLICY);
+
+    /// Leave what is received where it is.
+    pub const PEEK: Self = Self(bindings::MSG_PEEK);
+    /// Wait for all of it.
+    pub const WAITALL: Self = Self(bindings::MSG_WAITALL);
 
     pub(crate) fn from_raw(flags: c_uint) -> Self {
         Self(flags)
@@ -207,6 +215,92 @@ impl<'a> SendMsg<'a> {
             bindings::knet_get_page(page.as_ptr());
             Frag::from_raw(page, offset as u32, len as u32)
         })
+    }
+}
+
+/// A message that is being received (`struct msghdr` with an iterator over a destination).
+///
+/// # Invariants
+///
+/// `msg` is valid for `'a` and not used by anybody else; its iterator is a destination.
+pub struct RecvMsg<'a> {
+    msg: NonNull<bindings::msghdr>,
+    _msg: PhantomData<&'a mut bindings::msghdr>,
+}
+
+impl<'a> RecvMsg<'a> {
+    /// Wraps what C passes to `recvmsg()`.
+    ///
+    /// # Safety
+    ///
+    /// `msg` is valid for `'a`, and not used by anybody else meanwhile.
+    pub(crate) unsafe fn from_raw(msg: *mut bindings::msghdr) -> Result<Self> {
+        let msg = NonNull::new(msg).ok_or(EINVAL)?;
+        // SAFETY: The caller promises that it is valid.
+        if u32::from(unsafe { (*msg.as_ptr()).msg_iter.data_source }) != bindings::ITER_DEST {
+            return Err(EINVAL);
+        }
+        // INVARIANT: The caller promises the rest.
+        Ok(Self {
+            msg,
+            _msg: PhantomData,
+        })
+    }
+
+    fn iter(&mut self) -> &mut IovIterDest<'a> {
+        // SAFETY: The iterator is a destination by the type invariant, and `IovIterDest` is a
+        // transparent wrapper of it. It is borrowed as `self` is.
+        unsafe {
+            let iter = &raw mut (*self.msg.as_ptr()).msg_iter;
+            &mut *iter.cast::<IovIterDest<'a>>()
+        }
+    }
+
+    /// Bytes of room that are left.
+    pub fn left(&mut self) -> usize {
+        self.iter().len()
+    }
+
+    /// Whether the destination is a user's memory, not the kernel's.
+    pub fn is_user(&self) -> bool {
+        // SAFETY: `msg` is valid by the type invariant.
+        unsafe { bindings::knet_user_backed_iter(&raw const (*self.msg.as_ptr()).msg_iter) }
+    }
+
+    /// Copies `parts` to the destination, all of them. On `EFAULT` no byte counts as copied.
+    pub fn copy_from_all<'b>(&mut self, parts: impl Iterator<Item = &'b [u8]>) -> Result {
+        let mut copied = 0usize;
+        for part in parts {
+            let got = self.iter().copy_to_iter(part);
+            copied = copied.saturating_add(got);
+            if got != part.len() {
+                // SAFETY: The iterator has advanced by `copied` bytes.
+                unsafe { self.iter().revert(copied) };
+                return Err(EFAULT);
+            }
+        }
+        Ok(())
+    }
+
+    /// Marks the end of a record.
+    pub fn set_end_of_record(&mut self) {
+        // SAFETY: `msg` is valid by the type invariant.
+        unsafe { (*self.msg.as_ptr()).msg_flags |= bindings::MSG_EOR };
+    }
+
+    /// Adds a control message. Returns whether it arrives in full.
+    pub fn put_control(&mut self, level: c_int, kind: c_int, data: &[u8]) -> bool {
+        // SAFETY: `msg` is valid by the type invariant, and `data` for its length.
+        unsafe {
+            let ret = bindings::put_cmsg(
+                self.msg.as_ptr(),
+                level,
+                kind,
+                data.len() as c_int,
+                data.as_ptr().cast_mut().cast(),
+            );
+            ret == 0 && (*self.msg.as_ptr()).msg_flags & bindings::MSG_CTRUNC == 0
+        }
     }
 }
 

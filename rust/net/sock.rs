@@ -5,16 +5,24 @@
 //! C headers: [`include/net/sock.h`](srctree/include/net/sock.h),
 //! [`include/net/tcp.h`](srctree/include/net/tcp.h)
 
-use super::msg::Flags;
+use super::{
+    msg::Flags,
+    recvq::RecvQueue, //
+};
 use crate::{
     bindings,
     mm::{
         Frag,
         FragMut, //
+    },
+    sync::{
+        Flag,
+        WaitQueue, //
     }, //
 };
 use core::{
     cell::UnsafeCell,
+    mem::ManuallyDrop,
     ptr::NonNull, //
 };
 use kernel::{
@@ -111,6 +119,55 @@ impl Sock {
     }
 }
 
+/// The proof that a socket's lock is held, by this task or, in a callback, by this CPU. Whoever
+/// has it must not sleep.
+///
+/// # Invariants
+///
+/// The lock of `sk` is held for `'a`, and `data` is only accessed by its holder.
+pub struct Guarded<'a, T> {
+    sk: &'a Sock,
+    data: &'a UnsafeCell<T>,
+    _not_send: NotThreadSafe,
+}
+
+impl<'a, T> Guarded<'a, T> {
+    /// Wraps a socket in a callback.
+    ///
+    /// # Safety
+    ///
+    /// The lock of `sk` is held for `'a`, `data` is only accessed by its holder, and no reference
+    /// to it exists.
+    pub(crate) unsafe fn new(sk: &'a Sock, data: &'a UnsafeCell<T>) -> Self {
+        // INVARIANT: As the caller promises.
+        Self {
+            sk,
+            data,
+            _not_send: NotThreadSafe,
+        }
+    }
+
+    /// The socket.
+    pub fn sock(&self) -> &'a Sock {
+        self.sk
+    }
+
+    /// The data that the lock protects.
+    pub fn data(&mut self) -> &mut T {
+        // SAFETY: By the type invariant the lock is held, and `self` is borrowed exclusively.
+        unsafe { &mut *self.data.get() }
+    }
+
+    /// The data, and what TCP has received.
+    pub fn parts(&mut self) -> (&mut T, RecvQueue<'_>) {
+        // SAFETY: As in `data()`. Nothing that can be done with the queue calls back to where the
+        // data is used: packets for a socket whose lock is held are put aside.
+        let data = unsafe { &mut *self.data.get() };
+        // SAFETY: The lock is held as long as `self` is borrowed.
+        (data, unsafe { RecvQueue::new(self.sk) })
+    }
+}
+
 /// Bytes that a socket is charged for. To be given back with [`LockedSock::uncharge`].
 #[must_use = "the socket stays charged"]
 pub struct Charge(usize);
@@ -189,6 +246,32 @@ impl<'a, T> LockedSock<'a, T> {
         // SAFETY: By the type invariants this task owns the lock. Methods that give it up need
         // `self` exclusively, so no reference outlives the ownership.
         unsafe { &mut *self.data.get() }
+    }
+
+    /// The same proof, for what must not sleep.
+    pub fn guarded(&mut self) -> Guarded<'_, T> {
+        // SAFETY: By the type invariants this task owns the lock, until `self` can be used again.
+        unsafe { Guarded::new(self.sk, self.data) }
+    }
+
+    /// Runs `f` with the lock that this task owns already, and leaves it to its owner.
+    ///
+    /// # Safety
+    ///
+    /// This task owns the lock of `sk`. `data` is only accessed by its owner, and no reference to
+    /// it exists.
+    pub(crate) unsafe fn with_owned<R>(
+        sk: &'a Sock,
+        data: &'a UnsafeCell<T>,
+        f: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        // INVARIANT: As the caller promises. The lock is not released: the value is not dropped.
+        let mut this = ManuallyDrop::new(Self {
+            sk,
+            data,
+            _not_send: NotThreadSafe,
+        });
+        f(&mut this)
     }
 
     fn raw(&self) -> *mut bindings::sock {
@@ -353,6 +436,86 @@ impl<'a, T> LockedSock<'a, T> {
             lowat.write_volatile(saved.1);
             sndbuf.write_volatile(saved.0);
             result
+        }
+    }
+
+    /// How long a receiver may wait: not at all, or as `SO_RCVTIMEO` says.
+    pub fn receive_timeout(&self, nonblock: bool) -> Timeout {
+        // SAFETY: The socket is valid.
+        Timeout(unsafe { bindings::knet_sock_rcvtimeo(self.raw(), nonblock) })
+    }
+
+    /// How many bytes a receiver waits for that asks for `len`: `SO_RCVLOWAT`, or all.
+    pub fn receive_target(&self, all: bool, len: usize) -> usize {
+        let len = c_int::try_from(len).unwrap_or(c_int::MAX);
+        // SAFETY: The socket is valid.
+        let target = unsafe { bindings::knet_sock_rcvlowat(self.raw(), all.into(), len) };
+        usize::try_from(target).unwrap_or(0)
+    }
+
+    /// Gives up the lock until `flag` is set and receivers are told.
+    ///
+    /// Returns early for any other reason as well; callers look again. Fails with `EPIPE` if the
+    /// socket was disconnected, and with `EINTR` or `ERESTARTSYS` when a signal comes.
+    pub fn wait_data(&mut self, flag: &Flag, timeout: &mut Timeout) -> Result {
+        // SAFETY: The socket is valid and locked, and has its queue as long as it has users. No
+        // reference to the data exists, since `self` is borrowed exclusively.
+        let ret = unsafe {
+            bindings::knet_sk_wait_data_flag(self.raw(), &mut timeout.0, flag.as_ptr())
+        };
+        self.waited(ret, timeout)
+    }
+
+    /// Gives up the lock until `flag` is cleared and `queue` is woken. Otherwise as
+    /// [`LockedSock::wait_data`].
+    pub fn wait_clear(
+        &mut self,
+        queue: &WaitQueue,
+        flag: &Flag,
+        timeout: &mut Timeout,
+    ) -> Result {
+        // SAFETY: The socket is valid and locked. No reference to the data exists.
+        let ret = unsafe {
+            bindings::knet_sk_wait_flag(
+                self.raw(),
+                queue.as_raw(),
+                &mut timeout.0,
+                flag.as_ptr(),
+                false,
+            )
+        };
+        self.waited(ret, timeout)
+    }
+
+    fn waited(&self, ret: c_int, timeout: &Timeout) -> Result {
+        // SAFETY: Both look at the current task, or at a number.
+        unsafe {
+            if bindings::knet_signal_pending() {
+                return Err(Error::from_errno(bindings::knet_sock_intr_errno(timeout.0)));
+            }
+        }
+        kernel::error::to_result(ret.min(0))
+    }
+
+    /// Has packets processed that arrived while the lock was held. Returns whether it was given
+    /// up for that.
+    pub fn flush_backlog(&mut self) -> bool {
+        // SAFETY: The socket is valid and locked. No reference to the data exists.
+        unsafe { bindings::knet_sk_flush_backlog(self.raw()) }
+    }
+
+    /// The error of the connection, which is reported by this.
+    pub fn take_error(&mut self) -> Result {
+        // SAFETY: The socket is valid.
+        kernel::error::to_result(unsafe { bindings::knet_sock_error(self.raw()) })
+    }
+
+    /// Whether nothing more will be received.
+    pub fn receive_is_over(&self) -> bool {
+        // SAFETY: The socket is valid and locked.
+        unsafe {
+            u32::from((*self.raw()).sk_shutdown) & bindings::RCV_SHUTDOWN != 0
+                || bindings::knet_sock_done(self.raw())
         }
     }
 

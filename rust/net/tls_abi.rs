@@ -20,6 +20,9 @@ pub const SOL_TLS: c_int = bindings::SOL_TLS as c_int;
 /// The control message that sets the content type of what is sent.
 pub const TLS_SET_RECORD_TYPE: c_int = bindings::TLS_SET_RECORD_TYPE as c_int;
 
+/// The control message that tells the content type of what was received.
+pub const TLS_GET_RECORD_TYPE: c_int = bindings::TLS_GET_RECORD_TYPE as c_int;
+
 /// Who does the work of one direction (`TLS_BASE`, `TLS_SW`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Conf {
@@ -123,6 +126,17 @@ impl TlsContext {
         unsafe { core::ptr::write_volatile(&raw mut (*self.0.get()).priv_ctx_tx, ptr) };
     }
 
+    /// Sets who does the work for receivers. Callers hold the socket's lock.
+    pub fn set_rx_conf(&self, conf: Conf) {
+        self.update(RX_CONF, (conf as u8) << 3);
+        let ptr = match conf {
+            Conf::Base => core::ptr::null_mut(),
+            Conf::Software => self.0.get().cast(),
+        };
+        // SAFETY: The field is valid, and written with a single store.
+        unsafe { core::ptr::write_volatile(&raw mut (*self.0.get()).priv_ctx_rx, ptr) };
+    }
+
     /// Whether the kernel does the work for senders.
     pub fn tx_is_software(&self) -> bool {
         self.load() & TX_CONF == Conf::Software as u8
@@ -141,6 +155,11 @@ impl TlsContext {
     /// Whether a device may send pages without a copy.
     pub fn zerocopy_sendfile(&self) -> bool {
         self.load() & ZEROCOPY != 0
+    }
+
+    /// Sets whether the receiver does not expect padding. Callers hold the socket's lock.
+    pub fn set_no_pad(&self, on: bool) {
+        self.update(NO_PAD, if on { NO_PAD } else { 0 });
     }
 
     /// Whether the receiver does not expect padding.

@@ -43,7 +43,7 @@ use kernel::{
 ///   happens.
 /// * `state` and `context` are initialised until the socket is closed; `state` is only accessed by
 ///   the owner of the socket's lock.
-/// * `base`, `base_ops` and `write_space` are written only with the socket's lock and its callback
+/// * `base`, `halves` and the callbacks are written only with the socket's lock and its callback
 ///   lock.
 #[repr(C)]
 pub(super) struct Attached<U: Ulp> {
@@ -55,14 +55,17 @@ pub(super) struct Attached<U: Ulp> {
     pub(super) set: &'static ProtoSet<U>,
     /// The protocol below: that of `set`, unless a sockmap has changed it.
     pub(super) base: UnsafeCell<*mut bindings::proto>,
-    /// The callback that was there before ours; null as long as ours is not there.
-    pub(super) write_space: UnsafeCell<Option<WriteSpace>>,
+    /// The sum of the halves that are on.
+    pub(super) halves: UnsafeCell<usize>,
+    /// The callbacks that were there before ours; none as long as ours are not there.
+    pub(super) write_space: UnsafeCell<Option<Callback>>,
+    pub(super) data_ready: UnsafeCell<Option<Callback>>,
     pub(super) work: Opaque<bindings::delayed_work>,
     pub(super) state: UnsafeCell<ManuallyDrop<U::State>>,
     context: UnsafeCell<MaybeUninit<U::Context>>,
 }
 
-pub(super) type WriteSpace = unsafe extern "C" fn(*mut bindings::sock);
+pub(super) type Callback = unsafe extern "C" fn(*mut bindings::sock);
 
 impl<U: Ulp> Attached<U> {
     /// Allocates the data for `sk`. The caller attaches it.
@@ -90,7 +93,9 @@ impl<U: Ulp> Attached<U> {
                 sk,
                 set,
                 base: UnsafeCell::new(set.base()),
+                halves: UnsafeCell::new(0),
                 write_space: UnsafeCell::new(None),
+                data_ready: UnsafeCell::new(None),
                 work: Opaque::zeroed(),
                 state: UnsafeCell::new(ManuallyDrop::new(U::state())),
                 context: UnsafeCell::new(MaybeUninit::uninit()),
@@ -280,6 +285,17 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
         // INVARIANT: The reference was taken just now.
         Handle {
             attached: NonNull::from(self.attached),
+        }
+    }
+
+    /// Tells receivers that there is something for them.
+    pub fn announce(&self) {
+        // SAFETY: The callback was that of this socket. It is set once, with the socket's lock,
+        // before anybody could receive.
+        unsafe {
+            if let Some(data_ready) = *self.attached.data_ready.get() {
+                data_ready(self.attached.sk.as_ptr());
+            }
         }
     }
 

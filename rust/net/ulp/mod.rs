@@ -23,8 +23,17 @@ mod vtable;
 
 use super::{
     diag::Nest,
-    msg::SendMsg,
-    sock::LockedSock,
+    msg::{
+        Flags,
+        RecvMsg,
+        SendMsg, //
+    },
+    pipe::Pipe,
+    reader::Reader,
+    sock::{
+        Guarded,
+        LockedSock, //
+    },
     sockopt::{
         OptOut,
         OptVal, //
@@ -89,6 +98,32 @@ pub trait Ulp: Sized + 'static {
 
     /// There is room to send again. A callback of TCP's; called when [`Half::Send`] is on.
     fn write_space(sk: &Handle<Self>);
+
+    /// Receives into a message; returns how many bytes. Called when [`Half::Receive`] is on, as
+    /// are all that follow.
+    fn recvmsg(sk: &UlpSock<'_, Self>, msg: &mut RecvMsg<'_>, flags: Flags) -> Result<usize>;
+
+    /// Moves what is received into a pipe; returns how many bytes.
+    fn splice_read(
+        sk: &UlpSock<'_, Self>,
+        pipe: &mut Pipe<'_>,
+        len: usize,
+        nonblock: bool,
+    ) -> Result<usize>;
+
+    /// Passes what is received to a reader in the kernel, which has the lock; returns how many
+    /// bytes it has taken.
+    fn read_sock(
+        sk: &UlpSock<'_, Self>,
+        locked: &mut LockedSock<'_, Self::State>,
+        reader: &mut Reader<'_>,
+    ) -> Result<usize>;
+
+    /// Packets have arrived. A callback of TCP's. Returns whether receivers are to be told.
+    fn data_ready(sk: &Handle<Self>, guarded: &mut Guarded<'_, Self::State>) -> bool;
+
+    /// Whether there is something to be received.
+    fn is_readable(shared: &Self::Shared) -> bool;
 
     /// Does in a task what [`Handle::schedule`] was called for.
     fn work(sk: &UlpSock<'_, Self>);

@@ -26,10 +26,12 @@ use kernel::{
 pub enum Half {
     /// What is sent goes through the protocol.
     Send = 1,
+    /// What is received goes through the protocol.
+    Receive = 2,
 }
 
-/// Combinations of halves.
-const CONFIGS: usize = 2;
+/// Combinations of halves; the sum of those that are on is the index of their tables.
+const CONFIGS: usize = 4;
 
 /// The tables for all combinations of halves, made from those that a socket had before.
 pub(super) struct ProtoSet<U: Ulp> {
@@ -51,26 +53,27 @@ impl<U: Ulp> ProtoSet<U> {
     ) -> Result<NonNull<Self>> {
         // SAFETY: The pointers are valid. For C, both structures are plain data that may be copied.
         let copy = || unsafe { (core::ptr::read(base), core::ptr::read(base_ops)) };
-        let (proto0, ops0) = copy();
-        let (proto1, ops1) = copy();
         let mut this = KBox::new(
             Self {
                 base,
                 base_ops,
-                protos: [proto0, proto1],
-                ops: [ops0, ops1],
+                protos: core::array::from_fn(|_| copy().0),
+                ops: core::array::from_fn(|_| copy().1),
                 next: core::ptr::null_mut(),
                 _ulp: PhantomData,
             },
             GFP_KERNEL,
         )?;
-        for proto in &mut this.protos {
+        let ProtoSet { protos, ops, .. } = &mut *this;
+        for (halves, (proto, ops)) in (0..CONFIGS).zip(protos.iter_mut().zip(ops)) {
             vtable::fill_base::<U>(proto);
+            if halves & Half::Send as usize != 0 {
+                vtable::fill_send::<U>(proto, ops);
+            }
+            if halves & Half::Receive as usize != 0 {
+                vtable::fill_receive::<U>(proto, ops);
+            }
         }
-        let [_, proto] = &mut this.protos;
-        vtable::fill_send::<U>(proto);
-        let [_, ops] = &mut this.ops;
-        vtable::fill_send_ops::<U>(ops);
         Ok(NonNull::from(KBox::leak(this)))
     }
 
@@ -79,17 +82,17 @@ impl<U: Ulp> ProtoSet<U> {
         self.base
     }
 
-    /// The tables for a socket with `half` on, or with none.
+    /// The table, one level above, that the set was made from.
+    pub(super) fn base_ops(&self) -> *const bindings::proto_ops {
+        self.base_ops
+    }
+
+    /// The tables for a socket whose halves that are on have this sum.
     pub(super) fn tables(
         &self,
-        half: Option<Half>,
-    ) -> (*const bindings::proto, *const bindings::proto_ops) {
-        let [proto0, proto1] = &self.protos;
-        let [ops0, ops1] = &self.ops;
-        match half {
-            None => (proto0, ops0),
-            Some(Half::Send) => (proto1, ops1),
-        }
+        halves: usize,
+    ) -> Option<(*const bindings::proto, *const bindings::proto_ops)> {
+        Some((self.protos.get(halves)?, self.ops.get(halves)?))
     }
 }
 

@@ -19,8 +19,15 @@ use crate::{
     bindings,
     net::{
         diag::Nest,
-        msg::SendMsg,
+        msg::{
+            Flags,
+            RecvMsg,
+            SendMsg, //
+        },
+        pipe::Pipe,
+        reader::Reader,
         sock::{
+            Guarded,
             LockedSock,
             Sock, //
         },
@@ -38,6 +45,11 @@ use kernel::{
     prelude::*,
     sync::rcu, //
 };
+
+// Events of `include/uapi/linux/eventpoll.h`, whose definitions bindgen does not understand.
+const EPOLLIN: bindings::__poll_t = 0x01;
+const EPOLLERR: bindings::__poll_t = 0x08;
+const EPOLLRDNORM: bindings::__poll_t = 0x40;
 
 /// The data of `sk`, in a call that a task makes.
 ///
@@ -62,14 +74,19 @@ pub(super) fn fill_base<U: Ulp>(proto: &mut bindings::proto) {
 }
 
 /// Overrides how a socket sends.
-pub(super) fn fill_send<U: Ulp>(proto: &mut bindings::proto) {
+pub(super) fn fill_send<U: Ulp>(proto: &mut bindings::proto, ops: &mut bindings::proto_ops) {
     proto.sendmsg = Some(sendmsg::<U>);
     proto.splice_eof = Some(splice_eof::<U>);
+    ops.splice_eof = Some(splice_eof::<U>);
 }
 
-/// Overrides how a socket sends, one level above.
-pub(super) fn fill_send_ops<U: Ulp>(ops: &mut bindings::proto_ops) {
-    ops.splice_eof = Some(splice_eof::<U>);
+/// Overrides how a socket receives.
+pub(super) fn fill_receive<U: Ulp>(proto: &mut bindings::proto, ops: &mut bindings::proto_ops) {
+    proto.recvmsg = Some(recvmsg::<U>);
+    proto.sock_is_readable = Some(is_readable::<U>);
+    ops.splice_read = Some(splice_read::<U>);
+    ops.poll = Some(poll::<U>);
+    ops.read_sock = Some(read_sock::<U>);
 }
 
 /// The structure to be registered.
@@ -90,13 +107,17 @@ pub(super) fn ulp_ops<U: Ulp>(owner: *mut bindings::module) -> bindings::tcp_ulp
     ops
 }
 
-/// Has the socket use the tables for `half`.
+/// Has the socket use the tables for its halves.
 ///
 /// # Safety
 ///
 /// `attached` is attached to a socket that is valid and locked.
-unsafe fn use_tables<U: Ulp>(attached: &Attached<U>, half: Option<Half>) {
-    let (proto, ops) = attached.set.tables(half);
+unsafe fn use_tables<U: Ulp>(attached: &Attached<U>) {
+    // SAFETY: The socket is locked.
+    let halves = unsafe { *attached.halves.get() };
+    let Some((proto, ops)) = attached.set.tables(halves) else {
+        return;
+    };
     let sk = attached.sk.as_ptr();
     // SAFETY: The socket is valid and locked. Others read the fields at any time, so they are
     // written with single stores. The tables live as long as sockets are attached.
@@ -119,15 +140,22 @@ unsafe fn use_tables<U: Ulp>(attached: &Attached<U>, half: Option<Half>) {
 /// `attached` is attached to a socket that is valid and locked.
 pub(super) unsafe fn switch_on<U: Ulp>(attached: &Attached<U>, half: Half) {
     let sk = attached.sk.as_ptr();
-    // SAFETY: As the caller promises.
-    unsafe { use_tables(attached, Some(half)) };
-    // SAFETY: The socket is valid and locked; with the callback lock in addition, the callback
+    // SAFETY: The socket is valid and locked; with the callback lock in addition, the callbacks
     // may be changed.
     unsafe {
         bindings::knet_callback_lock(sk);
-        if (*attached.write_space.get()).is_none() {
-            *attached.write_space.get() = (*sk).sk_write_space;
-            (*sk).sk_write_space = Some(write_space::<U>);
+        *attached.halves.get() |= half as usize;
+        use_tables(attached);
+        match half {
+            Half::Send if (*attached.write_space.get()).is_none() => {
+                *attached.write_space.get() = (*sk).sk_write_space;
+                (*sk).sk_write_space = Some(write_space::<U>);
+            }
+            Half::Receive if (*attached.data_ready.get()).is_none() => {
+                *attached.data_ready.get() = (*sk).sk_data_ready;
+                (*sk).sk_data_ready = Some(data_ready::<U>);
+            }
+            _ => (),
         }
         bindings::knet_callback_unlock(sk);
     }
@@ -175,7 +203,7 @@ unsafe fn try_init<U: Ulp>(sk: *mut bindings::sock) -> Result {
     unsafe {
         bindings::knet_callback_lock(sk.as_ptr());
         bindings::knet_set_ulp_data(sk.as_ptr(), new.as_ptr().cast());
-        use_tables(new.as_ref(), None);
+        use_tables(new.as_ref());
         bindings::knet_callback_unlock(sk.as_ptr());
     }
     Ok(())
@@ -292,11 +320,7 @@ unsafe extern "C" fn sendmsg<U: Ulp>(
         // SAFETY: The socket is not closed before the call returns.
         U::sendmsg(&unsafe { UlpSock::new(attached) }, &mut msg)
     });
-    match result {
-        // What C passes is never longer than an int.
-        Ok(n) => c_int::try_from(n).unwrap_or(c_int::MAX),
-        Err(e) => e.to_errno(),
-    }
+    to_count(result)
 }
 
 /// # Safety
@@ -330,6 +354,173 @@ unsafe extern "C" fn write_space<U: Ulp>(sk: *mut bindings::sock) {
         // SAFETY: This is the callback that was there before.
         unsafe { saved(sk) };
     }
+}
+
+/// # Safety
+///
+/// C calls this with a socket that uses our tables, and a message for it.
+unsafe extern "C" fn recvmsg<U: Ulp>(
+    sk: *mut bindings::sock,
+    msg: *mut bindings::msghdr,
+    len: usize,
+    flags: c_int,
+) -> c_int {
+    if flags as c_uint & bindings::MSG_ERRQUEUE != 0 {
+        // SAFETY: The socket and the message are valid.
+        return unsafe {
+            bindings::sock_recv_errqueue(
+                sk,
+                msg,
+                len as c_int,
+                bindings::SOL_IP as c_int,
+                bindings::IP_RECVERR as c_int,
+            )
+        };
+    }
+    // SAFETY: The socket is not closed before the call returns.
+    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
+        return ENOTCONN.to_errno();
+    };
+    // SAFETY: The message is ours for the call.
+    let result = unsafe { RecvMsg::from_raw(msg) }.and_then(|mut msg| {
+        // SAFETY: The socket is not closed before the call returns.
+        let sk = unsafe { UlpSock::new(attached) };
+        U::recvmsg(&sk, &mut msg, Flags::from_raw(flags as c_uint))
+    });
+    to_count(result)
+}
+
+/// Turns a number of bytes into what C wants. C never asks for more than an int can say.
+fn to_count(result: Result<usize>) -> c_int {
+    match result {
+        Ok(n) => c_int::try_from(n).unwrap_or(c_int::MAX),
+        Err(e) => e.to_errno(),
+    }
+}
+
+/// # Safety
+///
+/// C calls this with a socket that uses our tables, and a pipe that it has locked.
+unsafe extern "C" fn splice_read<U: Ulp>(
+    socket: *mut bindings::socket,
+    _pos: *mut bindings::loff_t,
+    pipe: *mut bindings::pipe_inode_info,
+    len: usize,
+    flags: c_uint,
+) -> isize {
+    // SAFETY: The socket is not closed before the call returns.
+    let Some(attached) = (unsafe { attached::<U>((*socket).sk) }) else {
+        return ENOTCONN.to_errno() as isize;
+    };
+    // SAFETY: The pipe is valid and locked during the call.
+    let result = unsafe { Pipe::from_raw(pipe) }.and_then(|mut pipe| {
+        // SAFETY: The socket is not closed before the call returns.
+        let sk = unsafe { UlpSock::new(attached) };
+        let nonblock = flags & bindings::SPLICE_F_NONBLOCK != 0;
+        U::splice_read(&sk, &mut pipe, len, nonblock)
+    });
+    to_count(result) as isize
+}
+
+/// # Safety
+///
+/// C calls this with a socket that uses our tables and that it has locked, and a function that
+/// `desc` is meant for.
+unsafe extern "C" fn read_sock<U: Ulp>(
+    sk: *mut bindings::sock,
+    desc: *mut bindings::read_descriptor_t,
+    actor: bindings::sk_read_actor_t,
+) -> c_int {
+    // SAFETY: The socket is not closed before the call returns.
+    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
+        return ENOTCONN.to_errno();
+    };
+    // SAFETY: The descriptor is valid during the call.
+    let result = unsafe { Reader::from_raw(desc, actor) }.and_then(|mut reader| {
+        // SAFETY: The socket is not closed before the call returns. Its owner, who calls this,
+        // has no reference to the state.
+        unsafe {
+            let ulp = UlpSock::new(attached);
+            LockedSock::with_owned(Sock::from_raw(sk), attached.state(), |locked| {
+                U::read_sock(&ulp, locked, &mut reader)
+            })
+        }
+    });
+    to_count(result)
+}
+
+/// # Safety
+///
+/// C calls this with a file of a socket that uses our tables.
+unsafe extern "C" fn poll<U: Ulp>(
+    file: *mut bindings::file,
+    socket: *mut bindings::socket,
+    wait: *mut bindings::poll_table_struct,
+) -> bindings::__poll_t {
+    // SAFETY: The socket is not closed before the call returns. The protocol below gets what it
+    // would have got.
+    unsafe {
+        let sk = (*socket).sk;
+        let Some(attached) = attached::<U>(sk) else {
+            return EPOLLERR;
+        };
+        let Some(base) = (*attached.set.base_ops()).poll else {
+            return EPOLLERR;
+        };
+        let mask = base(file, socket, wait);
+        // Whatever is left when the connection ends is the business of TCP.
+        let state = core::ptr::read_volatile(&raw const (*sk).__sk_common.skc_state);
+        let shutdown = core::ptr::read_volatile(&raw const (*sk).sk_shutdown);
+        if u32::from(state) != bindings::TCP_ESTABLISHED
+            || u32::from(shutdown) & bindings::RCV_SHUTDOWN != 0
+            || U::is_readable(&attached.shared)
+        {
+            return mask;
+        }
+        mask & !(EPOLLIN | EPOLLRDNORM)
+    }
+}
+
+/// # Safety
+///
+/// C calls this with a socket that uses our tables.
+unsafe extern "C" fn is_readable<U: Ulp>(sk: *mut bindings::sock) -> bool {
+    let guard = rcu::read_lock();
+    // SAFETY: The socket is valid. The data is not freed before the end of the grace period.
+    let attached = unsafe { attached::<U>(sk) };
+    let readable = attached.is_some_and(|attached| U::is_readable(&attached.shared));
+    drop(guard);
+    readable
+}
+
+/// # Safety
+///
+/// C calls this with a socket for which it was set as callback, and whose lock is held by this
+/// CPU, or by the task that it runs in.
+unsafe extern "C" fn data_ready<U: Ulp>(sk: *mut bindings::sock) {
+    let guard = rcu::read_lock();
+    // SAFETY: The socket is valid. The data is not freed before the end of the grace period, and
+    // its state is there as long as this is the callback, since that is changed with the lock.
+    unsafe {
+        if let Some(attached) = attached::<U>(sk) {
+            let owned = bindings::knet_sock_owned(sk);
+            // If the lock does not belong to a task, it is this CPU that holds it, and no
+            // reference to the state exists.
+            let announce = Handle::lend(attached, |handle| {
+                if owned {
+                    // The task, perhaps another one, has a look when it is done, or the work has.
+                    handle.schedule(0);
+                    return false;
+                }
+                let mut guarded = Guarded::new(Sock::from_raw(sk), attached.state());
+                U::data_ready(handle, &mut guarded)
+            });
+            if announce {
+                UlpSock::new(attached).announce();
+            }
+        }
+    }
+    drop(guard);
 }
 
 /// # Safety
@@ -368,6 +559,9 @@ unsafe extern "C" fn close<U: Ulp>(sk: *mut bindings::sock, timeout: c_long) {
             );
             if let Some(saved) = *attached.write_space.get() {
                 (*sk).sk_write_space = Some(saved);
+            }
+            if let Some(saved) = *attached.data_ready.get() {
+                (*sk).sk_data_ready = Some(saved);
             }
             bindings::knet_callback_unlock(sk);
         }

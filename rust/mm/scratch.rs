@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Memory for a moment: large enough for a record, too large for every socket to keep.
+//!
+//! C header: [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
+
+use super::FragMut;
+use crate::bindings;
+use core::ops::{
+    Deref,
+    DerefMut, //
+};
+use kernel::{
+    alloc::Flags,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Full, //
+    }, //
+};
+
+/// Buffers that are kept for reuse: one for each CPU, up to this many.
+const SLOTS: usize = 64;
+
+/// The order of pages of a buffer in one piece: 32 KiB with pages of 4 KiB.
+const ORDER: u32 = 3;
+
+/// Buffers of at least `SIZE` bytes that are not in use.
+///
+/// # Invariants
+///
+/// Each slot is null, or a buffer from `KBox::into_raw()` that belongs to the slot.
+pub struct ScratchPool<const SIZE: usize> {
+    slots: [Atomic<*mut KVec<FragMut>>; SLOTS],
+}
+
+impl<const SIZE: usize> ScratchPool<SIZE> {
+    /// A pool without buffers.
+    #[expect(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        // INVARIANT: All slots are null.
+        Self {
+            slots: [const { Atomic::new(core::ptr::null_mut()) }; SLOTS],
+        }
+    }
+
+    fn slot(&self) -> Option<&Atomic<*mut KVec<FragMut>>> {
+        // SAFETY: This reads a number, which may be out of date at once.
+        let cpu = unsafe { bindings::knet_raw_smp_processor_id() };
+        self.slots.get(cpu as usize % SLOTS)
+    }
+
+    /// Takes this CPU's buffer, or allocates one. It comes back when it is dropped.
+    pub fn take(&'static self) -> Result<Scratch<SIZE>> {
+        if let Some(slot) = self.slot() {
+            let buf = slot.xchg(core::ptr::null_mut(), Full);
+            if !buf.is_null() {
+                // SAFETY: By the type invariant the buffer came from `KBox::into_raw()`; it was
+                // taken out, so it is ours.
+                let runs = unsafe { KBox::from_raw(buf) };
+                return Ok(Scratch {
+                    pool: self,
+                    runs: Some(runs),
+                });
+            }
+        }
+        let runs = KBox::new(alloc(SIZE)?, GFP_KERNEL)?;
+        Ok(Scratch {
+            pool: self,
+            runs: Some(runs),
+        })
+    }
+
+    /// Frees all buffers.
+    fn purge(&self) {
+        for slot in &self.slots {
+            let buf = slot.xchg(core::ptr::null_mut(), Full);
+            if !buf.is_null() {
+                // SAFETY: As in `take()`.
+                wipe(unsafe { KBox::from_raw(buf) });
+            }
+        }
+    }
+
+    /// A value that frees the buffers of the pool when it is dropped. For modules, whose statics
+    /// are not.
+    pub fn guard(&'static self) -> ScratchGuard<SIZE> {
+        ScratchGuard(self)
+    }
+}
+
+/// Frees the buffers of a pool when it is dropped.
+pub struct ScratchGuard<const SIZE: usize>(&'static ScratchPool<SIZE>);
+
+impl<const SIZE: usize> Drop for ScratchGuard<SIZE> {
+    fn drop(&mut self) {
+        self.0.purge();
+    }
+}
+
+fn wipe(mut runs: KBox<KVec<FragMut>>) {
+    for run in runs.iter_mut() {
+        run.as_mut_slice().fill(0);
+    }
+}
+
+/// Allocates at least `size` bytes, in one piece if such a piece is to be had cheaply.
+fn alloc(size: usize) -> Result<KVec<FragMut>> {
+    let piece = PAGE_SIZE << ORDER;
+    if size <= piece {
+        if let Ok(run) = FragMut::alloc_compound(ORDER) {
+            let mut runs = KVec::with_capacity(1, GFP_KERNEL)?;
+            runs.push_within_capacity(run).map_err(|_| ENOMEM)?;
+            return Ok(runs);
+        }
+    }
+    alloc_single(size, GFP_KERNEL)
+}
+
+/// Allocates at least `size` bytes in single pages.
+pub fn alloc_single(size: usize, flags: Flags) -> Result<KVec<FragMut>> {
+    let count = size.div_ceil(PAGE_SIZE);
+    let mut runs = KVec::with_capacity(count, flags)?;
+    for _ in 0..count {
+        runs.push_within_capacity(FragMut::alloc_page(flags)?)
+            .map_err(|_| ENOMEM)?;
+    }
+    Ok(runs)
+}
+
+/// A buffer of at least `SIZE` bytes.
+pub struct Scratch<const SIZE: usize> {
+    pool: &'static ScratchPool<SIZE>,
+    /// Only `None` while it is dropped.
+    runs: Option<KBox<KVec<FragMut>>>,
+}
+
+impl<const SIZE: usize> Scratch<SIZE> {
+    /// Takes the memory away from the pool.
+    pub fn into_runs(mut self) -> KVec<FragMut> {
+        self.runs
+            .take()
+            .map_or(KVec::new(), KBox::into_inner)
+    }
+}
+
+impl<const SIZE: usize> Deref for Scratch<SIZE> {
+    type Target = [FragMut];
+
+    fn deref(&self) -> &[FragMut] {
+        self.runs.as_ref().map_or(&[], |runs| runs.as_slice())
+    }
+}
+
+impl<const SIZE: usize> DerefMut for Scratch<SIZE> {
+    fn deref_mut(&mut self) -> &mut [FragMut] {
+        self.runs.as_mut().map_or(&mut [], |runs| runs.as_mut_slice())
+    }
+}
+
+impl<const SIZE: usize> Drop for Scratch<SIZE> {
+    fn drop(&mut self) {
+        let Some(runs) = self.runs.take() else {
+            return;
+        };
+        let Some(slot) = self.pool.slot() else {
+            return;
+        };
+        let raw = KBox::into_raw(runs);
+        // INVARIANT: The slot owns the buffer if it was null before.
+        if slot
+            .cmpxchg(core::ptr::null_mut(), raw, Full)
+            .is_err()
+        {
+            // SAFETY: The buffer is still ours.
+            wipe(unsafe { KBox::from_raw(raw) });
+        }
+    }
+}

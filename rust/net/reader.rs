@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Readers inside of the kernel, who take packets.
+//!
+//! C header: [`include/net/sock.h`](srctree/include/net/sock.h) (`sk_read_actor_t`)
+
+use crate::{
+    bindings,
+    mm::Frag, //
+};
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
+use kernel::prelude::*;
+
+/// The most runs of bytes in a packet.
+const RUNS: usize = 16;
+
+/// A reader (`read_descriptor_t` and the function that goes with it).
+///
+/// # Invariants
+///
+/// `desc` is valid for `'a`, and `actor` is the function that is meant to get it.
+pub struct Reader<'a> {
+    desc: NonNull<bindings::read_descriptor_t>,
+    actor: ReadActor,
+    _desc: PhantomData<&'a mut bindings::read_descriptor_t>,
+}
+
+type ReadActor = unsafe extern "C" fn(
+    *mut bindings::read_descriptor_t,
+    *mut bindings::sk_buff,
+    c_uint,
+    usize,
+) -> c_int;
+
+impl Reader<'_> {
+    /// Wraps what C passes to `read_sock()`.
+    ///
+    /// # Safety
+    ///
+    /// `desc` is valid for the lifetime of the value, and what `actor` expects.
+    pub(crate) unsafe fn from_raw(
+        desc: *mut bindings::read_descriptor_t,
+        actor: bindings::sk_read_actor_t,
+    ) -> Result<Self> {
+        // INVARIANT: As the caller promises.
+        Ok(Self {
+            desc: NonNull::new(desc).ok_or(EINVAL)?,
+            actor: actor.ok_or(EINVAL)?,
+            _desc: PhantomData,
+        })
+    }
+
+    /// Whether the reader wants more.
+    pub fn wants_more(&self) -> bool {
+        // SAFETY: The descriptor is valid by the type invariant.
+        unsafe { (*self.desc.as_ptr()).count != 0 }
+    }
+
+    /// Passes the bytes of `frags` to the reader, as a packet. Returns how many it has taken.
+    pub fn feed(&mut self, frags: KVec<Frag>) -> Result<usize> {
+        if frags.len() > RUNS {
+            return Err(EINVAL);
+        }
+        // SAFETY: This allocates, nothing else.
+        let skb = NonNull::new(unsafe { bindings::knet_alloc_skb(0) }).ok_or(ENOMEM)?;
+        let mut len = 0usize;
+        for frag in frags {
+            len = len.saturating_add(frag.len());
+            // The reference goes over to the packet.
+            let frag = ManuallyDrop::new(frag);
+            // SAFETY: The packet is ours, and has room for as many runs.
+            unsafe {
+                bindings::knet_skb_add_frag(
+                    skb.as_ptr(),
+                    frag.page(),
+                    frag.offset(),
+                    frag.len() as u32,
+                )
+            };
+        }
+        // SAFETY: The packet is valid, and the reader expects one. It does not keep it.
+        let used = unsafe {
+            let used = (self.actor)(self.desc.as_ptr(), skb.as_ptr(), 0, len);
+            bindings::knet_consume_skb(skb.as_ptr());
+            used
+        };
+        if used < 0 {
+            Err(Error::from_errno(used))
+        } else {
+            Ok(used as usize)
+        }
+    }
+}
