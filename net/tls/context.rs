@@ -11,6 +11,10 @@ use crate::{
         Protection,
         MAX_PAYLOAD, //
     },
+    rx::{
+        self,
+        Rx, //
+    },
     sockopt,
     tx::{
         self,
@@ -26,8 +30,17 @@ use knet::{
     net::{
         diag::Nest,
         mib::Counter,
-        msg::SendMsg,
-        sock::LockedSock,
+        msg::{
+            Flags,
+            RecvMsg,
+            SendMsg, //
+        },
+        pipe::Pipe,
+        reader::Reader,
+        sock::{
+            Guarded,
+            LockedSock, //
+        },
         sockopt::{
             OptOut,
             OptVal, //
@@ -43,7 +56,10 @@ use knet::{
             UlpSock, //
         }, //
     },
-    sync::IntrMutex, //
+    sync::{
+        IntrMutex,
+        WaitQueue, //
+    }, //
 };
 
 /// The "tls" upper layer protocol.
@@ -61,13 +77,37 @@ pub(crate) struct Shared {
     /// First, since C code takes a pointer to this for a pointer to that.
     pub(crate) abi: TlsContext,
     pub(crate) tx: tx::Flags,
+    pub(crate) rx: rx::Flags,
 }
 
 const _: () = assert!(core::mem::offset_of!(Shared, abi) == 0);
 
 /// What the socket's lock protects.
 pub(crate) struct State {
+    /// The keys for sending.
     pub(crate) tx: Option<KBox<Keys>>,
+    /// The receiver.
+    pub(crate) rx: Option<KBox<Rx>>,
+}
+
+impl State {
+    /// What protects a direction, if it has keys.
+    pub(crate) fn protection(&self, direction: Direction) -> Option<&Protection> {
+        let keys = match direction {
+            Direction::Tx => self.tx.as_deref(),
+            Direction::Rx => self.rx.as_deref().map(Rx::keys),
+        };
+        keys.map(|keys| &keys.protection)
+    }
+}
+
+/// A direction of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// What is sent.
+    Tx,
+    /// What is received.
+    Rx,
 }
 
 /// One direction's keys as user space has passed them, and the protection made from them.
@@ -84,6 +124,9 @@ pub(crate) struct Context {
     /// The sender, which one task at a time uses, for as long as a send takes.
     #[pin]
     pub(crate) tx: IntrMutex<Option<KBox<Tx>>>,
+    /// Readers who wait for another one to be done.
+    #[pin]
+    pub(crate) readers: WaitQueue,
 }
 
 static REGISTRY: Registry<Tls> = Registry::new();
@@ -107,16 +150,18 @@ impl Ulp for Tls {
         Shared {
             abi,
             tx: tx::Flags::new(),
+            rx: rx::Flags::default(),
         }
     }
 
     fn state() -> State {
-        State { tx: None }
+        State { tx: None, rx: None }
     }
 
     fn context() -> impl PinInit<Context, Error> {
         try_pin_init!(Context {
             tx <- IntrMutex::new(None, c"tls_tx", static_lock_class!()),
+            readers <- WaitQueue::new(c"tls_readers", static_lock_class!()),
         })
     }
 
@@ -142,6 +187,36 @@ impl Ulp for Tls {
 
     fn work(sk: &TlsSock<'_>) {
         tx::work(sk);
+        rx::work(sk);
+    }
+
+    fn recvmsg(sk: &TlsSock<'_>, msg: &mut RecvMsg<'_>, flags: Flags) -> Result<usize> {
+        rx::recvmsg(sk, msg, flags)
+    }
+
+    fn splice_read(
+        sk: &TlsSock<'_>,
+        pipe: &mut Pipe<'_>,
+        len: usize,
+        nonblock: bool,
+    ) -> Result<usize> {
+        rx::splice_read(sk, pipe, len, nonblock)
+    }
+
+    fn read_sock(
+        sk: &TlsSock<'_>,
+        locked: &mut Locked<'_>,
+        reader: &mut Reader<'_>,
+    ) -> Result<usize> {
+        rx::read_sock(sk, locked, reader)
+    }
+
+    fn data_ready(sk: &Handle<Self>, guarded: &mut Guarded<'_, State>) -> bool {
+        rx::data_ready(sk, guarded)
+    }
+
+    fn is_readable(shared: &Shared) -> bool {
+        shared.rx.is_readable()
     }
 
     fn close(sk: &mut Locked<'_>, context: &Context, shared: &Shared) {
@@ -150,6 +225,9 @@ impl Ulp for Tls {
         }
         if shared.abi.tx_is_software() {
             sk.sock().net().dec(Counter::CurrTxSw);
+        }
+        if shared.abi.rx_is_software() {
+            sk.sock().net().dec(Counter::CurrRxSw);
         }
     }
 

@@ -29,12 +29,14 @@ pub(crate) const MAX_PREFIX: usize = HEADER_LEN + EXPLICIT_LEN;
 
 /// Content types (RFC 5246 6.2.1).
 pub(crate) mod content_type {
+    /// Handshake messages; after the handshake, those that belong to the connection.
+    pub(crate) const HANDSHAKE: u8 = 22;
     /// Application data; also the outer type of every protected TLS 1.3 record.
     pub(crate) const DATA: u8 = 23;
 }
 
 /// The version that is on the wire, in TLS 1.3 as well (RFC 8446 5.1).
-const WIRE_VERSION: [u8; 2] = [3, 3];
+pub(crate) const WIRE_VERSION: [u8; 2] = [3, 3];
 
 /// A few bytes that go before the ciphertext of a record: the header with the explicit nonce, or
 /// the additional data.
@@ -207,6 +209,18 @@ impl Protection {
             }
         }
         self.suite.crypto_iv(&nonce)
+    }
+
+    /// The nonce of the next record, where the peer chose a part of it: `explicit` is what came
+    /// with the record, if records carry it.
+    pub(crate) fn peer_iv(&self, explicit: [u8; 8]) -> [u8; 16] {
+        if !self.explicit() {
+            return self.crypto_iv();
+        }
+        let [s0, s1, s2, s3, ..] = self.nonce;
+        let [e0, e1, e2, e3, e4, e5, e6, e7] = explicit;
+        self.suite
+            .crypto_iv(&[s0, s1, s2, s3, e0, e1, e2, e3, e4, e5, e6, e7])
     }
 
     /// Moves on to the next record.

@@ -15,7 +15,9 @@ use crate::{
         TAG_LEN, //
     },
     context::{
+        Direction,
         Keys,
+        Locked,
         State,
         TlsSock, //
     },
@@ -23,6 +25,10 @@ use crate::{
         Protection,
         MAX_PAYLOAD,
         MIN_SIZE_LIMIT, //
+    },
+    rx::{
+        self,
+        Rx, //
     },
     tx::Tx, //
 };
@@ -56,9 +62,9 @@ const TLS_TX_MAX_PAYLOAD_LEN: c_int = 5;
 pub(crate) fn set(sk: &TlsSock<'_>, name: c_int, value: &OptVal<'_>) -> Result {
     match name {
         TLS_TX => set_tx(sk, value),
-        TLS_RX => Err(EOPNOTSUPP),
+        TLS_RX => set_rx(sk, value),
         TLS_TX_ZEROCOPY_RO => set_zerocopy(sk, value),
-        TLS_RX_EXPECT_NO_PAD => Err(EINVAL),
+        TLS_RX_EXPECT_NO_PAD => set_no_pad(sk, value),
         TLS_TX_MAX_PAYLOAD_LEN => set_max_payload(sk, value),
         _ => Err(ENOPROTOOPT),
     }
@@ -68,36 +74,33 @@ pub(crate) fn set(sk: &TlsSock<'_>, name: c_int, value: &OptVal<'_>) -> Result {
 pub(crate) fn get(sk: &TlsSock<'_>, name: c_int, out: &mut OptOut) -> Result {
     match name {
         TLS_TX => get_keys(out, sk.lock().data().tx.as_deref()),
-        TLS_RX => get_keys(out, None),
+        TLS_RX => get_keys(out, sk.lock().data().rx.as_deref().map(Rx::keys)),
         TLS_TX_ZEROCOPY_RO => get_zerocopy(sk, out),
-        TLS_RX_EXPECT_NO_PAD => Err(EINVAL),
+        TLS_RX_EXPECT_NO_PAD => get_no_pad(sk, out),
         TLS_TX_MAX_PAYLOAD_LEN => get_max_payload(sk, out),
         _ => Err(ENOPROTOOPT),
     }
 }
 
-/// Reads a key structure whose version and suite are yet to be learned.
-///
-/// `current` is the protection that it is to replace, `other` that of the other direction.
-fn read_keys(
-    value: &OptVal<'_>,
-    current: Option<&Protection>,
-    other: Option<&Protection>,
-) -> Result<(KBox<Keys>, Aead)> {
+/// New keys, and the cipher that was made with them.
+type NewKeys = (KBox<Keys>, Arc<Aead>);
+
+/// Reads a key structure whose version and suite are yet to be learned. They have to be those of
+/// all `others`.
+fn read_keys(value: &OptVal<'_>, others: [Option<&Protection>; 2]) -> Result<NewKeys> {
     let mut head = [0; INFO_LEN];
     value.read(0, &mut head)?;
     let [v0, v1, c0, c1] = head;
     let version_id = u16::from_ne_bytes([v0, v1]);
     let suite_id = u16::from_ne_bytes([c0, c1]);
-    let same = |p: &Protection| p.version().id() == version_id && p.suite().id == suite_id;
 
     let version = Version::from_id(version_id).ok_or(EINVAL)?;
     let suite = Suite::from_id(suite_id).ok_or(EINVAL)?;
-    if !suite.allows(version)
-        || !current.is_none_or(same)
-        || !other.is_none_or(same)
-        || value.len() != suite.keys_len()
-    {
+    let same = others
+        .iter()
+        .flatten()
+        .all(|p| p.version() == version && p.suite() == suite);
+    if !same || !suite.allows(version) || value.len() != suite.keys_len() {
         return Err(EINVAL);
     }
 
@@ -105,12 +108,69 @@ fn read_keys(
     let mut info = KBox::new(Secret::zeroed(), GFP_KERNEL)?;
     let bytes = info.as_mut_slice().get_mut(..value.len()).ok_or(EINVAL)?;
     value.read(INFO_LEN, bytes.get_mut(INFO_LEN..).ok_or(EINVAL)?)?;
-    bytes.get_mut(..INFO_LEN).ok_or(EINVAL)?.copy_from_slice(&head);
+    bytes
+        .get_mut(..INFO_LEN)
+        .ok_or(EINVAL)?
+        .copy_from_slice(&head);
 
     let fields = suite.split(bytes).ok_or(EINVAL)?;
-    let aead = Aead::new(suite.algorithm, fields.key, TAG_LEN)?;
+    let aead = Arc::new(
+        Aead::new(suite.algorithm, fields.key, TAG_LEN)?,
+        GFP_KERNEL,
+    )?;
     let protection = Protection::new(version, suite, fields.nonce_base(), fields.seq);
-    Ok((KBox::new(Keys { info, protection }, GFP_KERNEL)?, aead))
+    let keys = KBox::new(Keys { info, protection }, GFP_KERNEL)?;
+    Ok((keys, aead))
+}
+
+/// Reads the keys for `direction`, and has `install` use them.
+///
+/// Returns whether they are the first ones of the direction.
+fn set_keys(
+    sk: &TlsSock<'_>,
+    locked: &mut Locked<'_>,
+    value: &OptVal<'_>,
+    direction: Direction,
+    install: impl FnOnce(&mut State, NewKeys) -> Result,
+) -> Result<bool> {
+    let net = sk.sock().net();
+    let (ok, error) = match direction {
+        Direction::Tx => (Counter::TxRekeyOk, Counter::TxRekeyError),
+        Direction::Rx => (Counter::RxRekeyOk, Counter::RxRekeyError),
+    };
+    // A socket with a sockmap has other plans for its data.
+    if sk.sock().has_psock() || value.is_null() || value.len() < INFO_LEN {
+        return Err(EINVAL);
+    }
+    let state = locked.data();
+    let version = state.protection(direction).map(Protection::version);
+    if version == Some(Version::Tls12) {
+        net.inc(error);
+        return Err(EBUSY);
+    }
+    let others = match version {
+        // Only the keys of a direction are replaced.
+        Some(_) => [state.protection(direction), None],
+        None => [
+            state.protection(Direction::Tx),
+            state.protection(Direction::Rx),
+        ],
+    };
+    let result = read_keys(value, others).and_then(|new| {
+        let (version, suite) = {
+            let protection = &new.0.protection;
+            (protection.version(), protection.suite())
+        };
+        install(state, new)?;
+        let abi = &sk.shared().abi;
+        abi.set_version(version.id());
+        abi.set_cipher(suite.id);
+        Ok(())
+    });
+    if version.is_some() {
+        net.inc(if result.is_ok() { ok } else { error });
+    }
+    result.map(|()| version.is_none())
 }
 
 /// Sets the keys for sending, or replaces them.
@@ -118,50 +178,51 @@ fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     // A key is not changed under a send that is under way.
     let mut tx = sk.context().tx.lock_interruptible()?;
     let mut locked = sk.lock();
-    let net = sk.sock().net();
-
-    // A socket with a sockmap has other plans for what is sent.
-    if sk.sock().has_psock() || value.is_null() || value.len() < INFO_LEN {
-        return Err(EINVAL);
-    }
-    let State { tx: current } = locked.data();
-    let current = current.as_ref().map(|keys| keys.protection.clone());
-    let rekey = current.is_some();
-    if current.as_ref().is_some_and(|p| p.version() != Version::Tls13) {
-        net.inc(Counter::TxRekeyError);
-        return Err(EBUSY);
-    }
-
-    let result = read_keys(value, current.as_ref(), None).and_then(|(keys, aead)| {
-        let aead = Arc::new(aead, GFP_KERNEL)?;
+    let first = set_keys(sk, &mut locked, value, Direction::Tx, |state, (keys, aead)| {
         match tx.as_mut() {
             Some(tx) => tx.set_aead(aead)?,
             None => *tx = Some(KBox::new(Tx::new(aead)?, GFP_KERNEL)?),
         }
-        Ok(keys)
-    });
-    let keys = match result {
-        Ok(keys) => keys,
-        Err(e) => {
-            if rekey {
-                net.inc(Counter::TxRekeyError);
-            }
-            return Err(e);
-        }
-    };
-
-    let abi = &sk.shared().abi;
-    abi.set_version(keys.protection.version().id());
-    abi.set_cipher(keys.protection.suite().id);
-    locked.data().tx = Some(keys);
-    if rekey {
-        net.inc(Counter::TxRekeyOk);
+        state.tx = Some(keys);
+        Ok(())
+    })?;
+    if !first {
         return Ok(());
     }
-    abi.set_tx_conf(Conf::Software);
+    sk.shared().abi.set_tx_conf(Conf::Software);
+    let net = sk.sock().net();
     net.inc(Counter::TxSw);
     net.inc(Counter::CurrTxSw);
     sk.switch_on(&mut locked, Half::Send)
+}
+
+/// Sets the keys for receiving, or replaces them.
+fn set_rx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
+    let mut locked = sk.lock();
+    let first = set_keys(sk, &mut locked, value, Direction::Rx, |state, (keys, aead)| {
+        match state.rx.as_mut() {
+            Some(rx) => rx.set_keys(keys, aead, sk.shared())?,
+            None => state.rx = Some(KBox::new(Rx::new(keys, aead)?, GFP_KERNEL)?),
+        }
+        Ok(())
+    })?;
+    if !first {
+        // Somebody may have been waiting for the new key.
+        sk.announce();
+        return Ok(());
+    }
+    sk.shared().abi.set_rx_conf(Conf::Software);
+    let net = sk.sock().net();
+    net.inc(Counter::RxSw);
+    net.inc(Counter::CurrRxSw);
+    sk.switch_on(&mut locked, Half::Receive)?;
+    // Records may have arrived before the keys.
+    match rx::look(&mut locked, sk.shared()) {
+        Ok(true) => sk.announce(),
+        Ok(false) => (),
+        Err(_) => sk.handle().schedule(0),
+    }
+    Ok(())
 }
 
 /// Reports the keys of a direction: version and suite alone, or all with the IV and the sequence
@@ -207,6 +268,53 @@ fn get_zerocopy(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
         return Err(EINVAL);
     }
     out.write(&u32::from(sk.shared().abi.zerocopy_sendfile()).to_ne_bytes())
+}
+
+fn set_no_pad(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
+    let mut bytes = [0; size_of::<u32>()];
+    let mut locked = sk.lock();
+    let tls13 = |p: &Protection| p.version() == Version::Tls13;
+    let state = locked.data();
+    let any = state
+        .protection(Direction::Rx)
+        .or(state.protection(Direction::Tx));
+    if !any.is_some_and(tls13) || value.is_null() || value.len() < bytes.len() {
+        return Err(EINVAL);
+    }
+    value.read(0, &mut bytes)?;
+    let on = match u32::from_ne_bytes(bytes) {
+        0 => false,
+        1 => true,
+        _ => return Err(EINVAL),
+    };
+    // What is longer must be zero, for options to come.
+    for at in bytes.len()..value.len() {
+        let mut byte = [0];
+        value.read(at, &mut byte)?;
+        if byte != [0] {
+            return Err(EINVAL);
+        }
+    }
+    if state.rx.is_none() {
+        return Err(EINVAL);
+    }
+    sk.shared().abi.set_no_pad(on);
+    Ok(())
+}
+
+fn get_no_pad(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
+    let locked = &mut sk.lock();
+    let protection = locked.data().protection(Direction::Rx);
+    if protection.is_none_or(|p| p.version() != Version::Tls13) {
+        return Err(EINVAL);
+    }
+    let bytes = i32::from(sk.shared().abi.no_pad()).to_ne_bytes();
+    if out.len() < bytes.len() {
+        return Err(EINVAL);
+    }
+    out.write(&bytes)?;
+    out.set_len(bytes.len());
+    Ok(())
 }
 
 fn set_max_payload(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {

@@ -9,6 +9,7 @@
 //! * [`context`]: what a socket has;
 //! * [`sockopt`]: the options of `SOL_TLS`;
 //! * [`tx`]: from `sendmsg()` to TCP;
+//! * [`rx`]: from TCP to `recvmsg()`;
 //! * [`diag`]: what netlink shows.
 //!
 //! There is no unsafe code here: that is all in the crate below, `knet`.
@@ -24,11 +25,19 @@ mod diag;
 #[forbid(unsafe_code)]
 mod record;
 #[forbid(unsafe_code)]
+mod rx;
+#[forbid(unsafe_code)]
 mod sockopt;
 #[forbid(unsafe_code)]
 mod tx;
+#[forbid(unsafe_code)]
+mod vec;
 
 use context::Tls;
+use knet::{
+    mm::ScratchGuard,
+    net::ulp::Registration, //
+};
 
 module! {
     type: Module,
@@ -43,13 +52,15 @@ module! {
 #[pin_data]
 struct Module {
     #[pin]
-    _ulp: knet::net::ulp::Registration<Tls>,
+    _ulp: Registration<Tls>,
+    _scratch: ScratchGuard<{ rx::MAX_PLAIN }>,
 }
 
 impl kernel::InPlaceModule for Module {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
-            _ulp <- knet::net::ulp::Registration::new(module),
+            _ulp <- Registration::new(module),
+            _scratch: rx::SCRATCH.guard(),
         })
     }
 }

@@ -12,7 +12,6 @@
 mod open;
 mod queue;
 mod send;
-mod vec;
 
 use crate::{
     context::{
@@ -267,6 +266,9 @@ pub(crate) fn write_space(sk: &Handle<Tls>) {
 
 /// Pushes what is queued, unless somebody else does.
 pub(crate) fn work(sk: &TlsSock<'_>) {
+    if !sk.shared().tx.stalled.load(Relaxed) {
+        return;
+    }
     let Some(mut tx) = sk.context().tx.try_lock() else {
         sk.handle().schedule(RETRY_MS);
         return;

@@ -6,11 +6,11 @@
 //! included. Copied plaintext is put where its ciphertext will be; spliced plaintext stays in its
 //! pages until it is encrypted into the place that is kept for it.
 
-use super::{
-    vec,
-    Sealed, //
+use super::Sealed;
+use crate::{
+    context::Locked,
+    vec, //
 };
-use crate::context::Locked;
 use kernel::prelude::*;
 use knet::{
     crypto::{

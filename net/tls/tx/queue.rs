@@ -6,11 +6,11 @@
 //! and runs that follow each other in memory become one. Records that an asynchronous driver
 //! still works on come behind that, and so does everything that is sealed after them.
 
-use super::{
-    vec,
-    Sealed, //
+use super::Sealed;
+use crate::{
+    record::Prefix,
+    vec, //
 };
-use crate::record::Prefix;
 use kernel::prelude::*;
 use knet::{
     crypto::InFlight,

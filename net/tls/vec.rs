@@ -8,7 +8,7 @@ use kernel::{
 };
 
 /// Has room for `more` elements, so that [`push`] does not allocate.
-pub(super) fn reserve<T>(vec: &mut KVec<T>, more: usize, flags: Flags) -> Result {
+pub(crate) fn reserve<T>(vec: &mut KVec<T>, more: usize, flags: Flags) -> Result {
     let need = vec.len().checked_add(more).ok_or(ENOMEM)?;
     if need <= vec.capacity() {
         return Ok(());
@@ -24,7 +24,7 @@ pub(super) fn reserve<T>(vec: &mut KVec<T>, more: usize, flags: Flags) -> Result
 }
 
 /// Appends an element, with memory that was reserved if there is some.
-pub(super) fn push<T>(vec: &mut KVec<T>, item: T) -> Result {
+pub(crate) fn push<T>(vec: &mut KVec<T>, item: T) -> Result {
     reserve(vec, 1, GFP_KERNEL)?;
     vec.push_within_capacity(item).map_err(|_| ENOMEM)
 }

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Records that were opened, and that nobody has read yet, or not all of.
+
+use super::{
+    Opened,
+    MAX_PLAIN, //
+};
+use crate::{
+    context::Locked,
+    vec, //
+};
+use kernel::prelude::*;
+use knet::mm::{
+    Frag,
+    FragMut,
+    FragRef,
+    Scratch, //
+};
+
+/// What is left of an opened record.
+pub(super) struct Record {
+    pub(super) kind: u8,
+    runs: KVec<FragRef>,
+    len: usize,
+}
+
+impl Record {
+    /// Bytes that are left.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A record whose content is the first `len` bytes of `runs`.
+    pub(super) fn new(runs: KVec<FragMut>, opened: Opened) -> Result<Self> {
+        let mut refs = KVec::with_capacity(runs.len(), GFP_KERNEL)?;
+        let mut left = opened.len;
+        for mut run in runs {
+            if left == 0 {
+                break;
+            }
+            run.truncate(left);
+            left = left.saturating_sub(run.len());
+            refs.push_within_capacity(run.read_only())
+                .map_err(|_| ENOMEM)?;
+        }
+        Ok(Self {
+            kind: opened.kind,
+            runs: refs,
+            len: opened.len,
+        })
+    }
+
+    /// The bytes from `skip` on, `len` of them, run by run.
+    pub(super) fn slices(&self, skip: usize, len: usize) -> impl Iterator<Item = &[u8]> {
+        slices(self.runs.iter().map(FragRef::as_slice), skip, len)
+    }
+
+    /// References to the first `len` bytes.
+    pub(super) fn share(&self, len: usize) -> Result<KVec<Frag>> {
+        let mut frags = KVec::with_capacity(self.runs.len(), GFP_KERNEL)?;
+        let mut left = len;
+        for run in &self.runs {
+            if left == 0 {
+                break;
+            }
+            let frag = run.share(left);
+            left = left.saturating_sub(frag.len());
+            frags.push_within_capacity(frag).map_err(|_| ENOMEM)?;
+        }
+        Ok(frags)
+    }
+
+    /// Leaves out the first `n` bytes.
+    pub(super) fn consume(&mut self, n: usize) {
+        self.len = self.len.saturating_sub(n);
+        let mut left = n;
+        while left > 0 {
+            match self.runs.first_mut() {
+                Some(run) if run.len() > left => {
+                    run.trim_front(left);
+                    return;
+                }
+                Some(run) => left = left.saturating_sub(run.len()),
+                None => return,
+            }
+            let _ = self.runs.remove(0);
+        }
+    }
+}
+
+/// The bytes of `runs` from `skip` on, `len` of them, run by run.
+pub(super) fn slices<'a>(
+    runs: impl Iterator<Item = &'a [u8]>,
+    skip: usize,
+    len: usize,
+) -> impl Iterator<Item = &'a [u8]> {
+    let mut skip = skip;
+    let mut left = len;
+    runs.filter_map(move |run| {
+        let here = skip.min(run.len());
+        skip = skip.saturating_sub(here);
+        let (_, rest) = run.split_at_checked(here)?;
+        let take = left.min(rest.len());
+        left = left.saturating_sub(take);
+        rest.get(..take).filter(|part| !part.is_empty())
+    })
+}
+
+/// The records, in order.
+pub(super) struct List {
+    records: KVec<Record>,
+}
+
+impl List {
+    pub(super) const fn new() -> Self {
+        Self {
+            records: KVec::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The record at index `i`.
+    pub(super) fn get(&self, i: usize) -> Option<&Record> {
+        self.records.get(i)
+    }
+
+    /// The first record.
+    pub(super) fn first_mut(&mut self) -> Option<&mut Record> {
+        self.records.first_mut()
+    }
+
+    /// Removes the first record.
+    pub(super) fn pop(&mut self) {
+        if !self.records.is_empty() {
+            let _ = self.records.remove(0);
+        }
+    }
+
+    /// Has room for another record, so that [`List::push`] succeeds.
+    pub(super) fn reserve(&mut self) -> Result {
+        vec::reserve(&mut self.records, 1, GFP_KERNEL)
+    }
+
+    /// Appends a record.
+    pub(super) fn push(&mut self, record: Record) -> Result {
+        vec::push(&mut self.records, record)
+    }
+}
+
+/// Keeps what `scratch` holds of a record from offset `skip` on: in memory of the right size, or,
+/// if there is none, in that of the scratch.
+pub(super) fn keep(
+    locked: &mut Locked<'_>,
+    scratch: Scratch<MAX_PLAIN>,
+    opened: Opened,
+    skip: usize,
+) -> Result<Record> {
+    let len = opened.len.saturating_sub(skip);
+    let rest = Opened { len, ..opened };
+    match copy(locked, &scratch, skip, len) {
+        Ok(runs) => Record::new(runs, rest),
+        Err(_) => {
+            let mut record = Record::new(scratch.into_runs(), opened)?;
+            record.consume(skip);
+            Ok(record)
+        }
+    }
+}
+
+fn copy(
+    locked: &mut Locked<'_>,
+    from: &[FragMut],
+    skip: usize,
+    len: usize,
+) -> Result<KVec<FragMut>> {
+    let mut runs = alloc(locked, len)?;
+    let mut at = skip;
+    for run in runs.iter_mut() {
+        let mut to = run.as_mut_slice();
+        at = at.saturating_add(to.len());
+        let start = at.saturating_sub(to.len());
+        for part in slices(from.iter().map(FragMut::as_slice), start, to.len()) {
+            let (now, later) = to.split_at_mut_checked(part.len()).ok_or(EINVAL)?;
+            now.copy_from_slice(part);
+            to = later;
+        }
+    }
+    Ok(runs)
+}
+
+/// Allocates `len` bytes that may end up in pipes and packets.
+pub(super) fn alloc(locked: &mut Locked<'_>, len: usize) -> Result<KVec<FragMut>> {
+    let mut runs = KVec::new();
+    let mut left = len;
+    while left > 0 {
+        vec::reserve(&mut runs, 1, GFP_KERNEL)?;
+        let run = locked.alloc_frag(left)?;
+        left = left.saturating_sub(run.len());
+        vec::push(&mut runs, run)?;
+    }
+    Ok(runs)
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Receiving: find a record in what TCP has, open it, deliver it.
+//!
+//! * [`frame`]: headers and padding;
+//! * [`stream`]: where the current record is, and whether it is complete;
+//! * [`list`]: opened records that nobody has read yet;
+//! * [`read`]: what all readers do: one at a time, wait, open;
+//! * [`recv`], [`splice`]: the readers.
+//!
+//! All of it is under the socket's lock. TCP's callback only looks for complete records, and
+//! tells readers; records are opened by those who read them.
+
+pub(crate) mod frame;
+mod list;
+mod read;
+mod recv;
+mod splice;
+mod stream;
+
+use crate::{
+    cipher::TAG_LEN,
+    context::{
+        Keys,
+        Locked,
+        Shared,
+        State,
+        Tls,
+        TlsSock, //
+    },
+    record::{
+        content_type,
+        MAX_PAYLOAD, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use knet::{
+    crypto::{
+        Aead,
+        Cipher,
+        Request, //
+    },
+    mm::{
+        FragMut,
+        ScratchPool, //
+    },
+    net::{
+        mib::Counter,
+        recvq::RecvQueue,
+        sock::{
+            Guarded,
+            Sock, //
+        },
+        ulp::Handle, //
+    },
+    sync::Flag, //
+};
+use list::List;
+use stream::Stream;
+
+pub(crate) use recv::recvmsg;
+pub(crate) use splice::{
+    read_sock,
+    splice_read, //
+};
+
+/// The most bytes of plaintext in a record, with the inner content type.
+pub(crate) const MAX_PLAIN: usize = MAX_PAYLOAD + 1;
+
+/// Where records are opened that go to a user's memory.
+pub(crate) static SCRATCH: ScratchPool<MAX_PLAIN> = ScratchPool::new();
+
+/// Milliseconds after which a callback that had no memory has the work try again.
+const RETRY_MS: u32 = 10;
+
+/// The handshake message that announces a new key (RFC 8446 4.6.3).
+const KEY_UPDATE: u8 = 24;
+
+/// What callbacks and `poll()` know of a receiver.
+#[derive(Default)]
+pub(crate) struct Flags {
+    /// A record is complete.
+    ready: Flag,
+    /// There is something that a reader would get.
+    readable: Flag,
+    /// A reader is at work; others wait.
+    busy: Flag,
+}
+
+impl Flags {
+    /// Whether a reader would get something.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.readable.get()
+    }
+}
+
+/// The receiving half of a connection.
+pub(crate) struct Rx {
+    keys: KBox<Keys>,
+    request: Request,
+    stream: Stream,
+    list: List,
+    /// The peer has announced a new key, and it is not there yet.
+    awaits_key: bool,
+    /// Readers are waiting for the one that is at work.
+    contended: bool,
+}
+
+/// A record that was opened.
+#[derive(Clone, Copy)]
+struct Opened {
+    kind: u8,
+    /// Bytes of content.
+    len: usize,
+    /// The last byte of the plaintext, before padding was removed.
+    last: u8,
+}
+
+impl Rx {
+    /// A receiver that opens with `aead`.
+    pub(crate) fn new(keys: KBox<Keys>, aead: Arc<Aead>) -> Result<Self> {
+        Ok(Self {
+            keys,
+            request: Request::new(aead, GFP_KERNEL)?,
+            stream: Stream::new(),
+            list: List::new(),
+            awaits_key: false,
+            contended: false,
+        })
+    }
+
+    /// The keys.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Replaces the keys, from the next record on.
+    pub(crate) fn set_keys(
+        &mut self,
+        keys: KBox<Keys>,
+        aead: Arc<Aead>,
+        shared: &Shared,
+    ) -> Result {
+        self.request = Request::new(aead, GFP_KERNEL)?;
+        self.keys = keys;
+        self.awaits_key = false;
+        self.publish(shared);
+        Ok(())
+    }
+
+    /// Looks for a complete record. Returns whether readers are to be told of one.
+    ///
+    /// Fails with `ENOMEM` if it should be tried again.
+    fn look(
+        &mut self,
+        queue: &mut RecvQueue<'_>,
+        sk: &Sock,
+        shared: &Shared,
+        atomic: bool,
+    ) -> Result<bool> {
+        let result = self
+            .stream
+            .look(queue, &self.keys.protection, sk, if atomic { GFP_ATOMIC } else { GFP_KERNEL });
+        self.publish(shared);
+        result.map(|()| self.stream.announce())
+    }
+
+    /// Has the flags say what is.
+    fn publish(&self, shared: &Shared) {
+        let flags = &shared.rx;
+        flags.ready.set(self.stream.is_ready());
+        flags
+            .readable
+            .set(!self.list.is_empty() || (self.stream.is_ready() && !self.awaits_key));
+    }
+
+    /// Opens the record that is complete, into `plain`, and moves on behind it.
+    ///
+    /// A record that cannot be opened is the end of the connection. It stays where it is.
+    fn open(
+        &mut self,
+        queue: &mut RecvQueue<'_>,
+        sk: &Sock,
+        plain: &mut [FragMut],
+    ) -> Result<Opened> {
+        let opened = self.try_open(queue, plain);
+        let opened = match opened {
+            Ok(opened) => opened,
+            Err(e) => {
+                if e == EBADMSG {
+                    sk.net().inc(Counter::DecryptError);
+                }
+                sk.abort(EBADMSG);
+                return Err(e);
+            }
+        };
+        self.stream.done(queue);
+        if self.keys.protection.advance().is_err() {
+            sk.abort(EBADMSG);
+        }
+        let first = plain.first().and_then(|run| run.as_slice().first());
+        if opened.kind == content_type::HANDSHAKE && opened.len > 0 && first == Some(&KEY_UPDATE) {
+            self.awaits_key = true;
+            sk.net().inc(Counter::RxRekeyReceived);
+        }
+        Ok(opened)
+    }
+
+    fn try_open(&mut self, queue: &mut RecvQueue<'_>, plain: &mut [FragMut]) -> Result<Opened> {
+        let protection = &self.keys.protection;
+        let frame = self.stream.frame().ok_or(EINVAL)?;
+        let prefix = protection.prefix_len();
+        let len = frame.len.checked_sub(prefix).ok_or(EBADMSG)?;
+        let text = len.checked_sub(TAG_LEN).ok_or(EBADMSG)?;
+        let content = text.checked_sub(protection.tail_len()).ok_or(EBADMSG)?;
+        let iv = protection.peer_iv(frame.explicit_nonce());
+        let aad = protection.aad(frame.kind, content);
+
+        loop {
+            let cipher = match self.stream.stash() {
+                Some(runs) => Cipher::Memory(runs, prefix),
+                None => Cipher::Queue(queue, self.stream.offset().saturating_add(prefix)),
+            };
+            match self.request.open(&iv, aad.as_slice(), cipher, plain, len) {
+                Ok(()) => break,
+                // Too many pieces for one request: put them together.
+                Err(e) if e == ENOSPC && self.stream.stash().is_none() => {
+                    self.stream.collect(queue, GFP_KERNEL)?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        if protection.tail_len() == 0 {
+            return Ok(Opened {
+                kind: frame.kind,
+                len: text,
+                last: frame.kind,
+            });
+        }
+        unpad(plain, text).ok_or(EBADMSG)
+    }
+}
+
+/// Finds the end of the content of a TLS 1.3 plaintext of `len` bytes.
+fn unpad(plain: &[FragMut], len: usize) -> Option<Opened> {
+    let mut start = 0usize;
+    let mut found = None;
+    let mut last = 0;
+    for run in plain {
+        let take = run.len().min(len.saturating_sub(start));
+        let bytes = run.as_slice().get(..take)?;
+        if let Some(byte) = bytes.last() {
+            last = *byte;
+        }
+        if let Some((at, kind)) = frame::unpad(bytes) {
+            found = Some((start.saturating_add(at), kind));
+        }
+        start = start.saturating_add(take);
+    }
+    let (len, kind) = found?;
+    Some(Opened { kind, len, last })
+}
+
+/// TCP has received something. Returns whether readers are to be told.
+pub(crate) fn data_ready(sk: &Handle<Tls>, guarded: &mut Guarded<'_, State>) -> bool {
+    let sock = guarded.sock();
+    let (state, mut queue) = guarded.parts();
+    let Some(rx) = state.rx.as_mut() else {
+        return true;
+    };
+    match rx.look(&mut queue, sock, sk.shared(), true) {
+        Ok(announce) => announce,
+        Err(_) => {
+            sk.schedule(RETRY_MS);
+            false
+        }
+    }
+}
+
+/// Looks for a complete record, in a task of its own.
+pub(crate) fn work(sk: &TlsSock<'_>) {
+    if !sk.shared().abi.rx_is_software() {
+        return;
+    }
+    let mut locked = sk.lock();
+    match look(&mut locked, sk.shared()) {
+        Ok(true) => sk.announce(),
+        Ok(false) => (),
+        Err(_) => sk.handle().schedule(RETRY_MS),
+    }
+}
+
+/// Looks for a complete record, in a task. Returns whether readers are to be told.
+pub(crate) fn look(locked: &mut Locked<'_>, shared: &Shared) -> Result<bool> {
+    let mut guarded = locked.guarded();
+    let sock = guarded.sock();
+    let (state, mut queue) = guarded.parts();
+    match state.rx.as_mut() {
+        Some(rx) => rx.look(&mut queue, sock, shared, false),
+        None => Ok(false),
+    }
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the current record is in the stream, and whether it is complete.
+//!
+//! A record stays in TCP's queue until it was opened. Only if the peer may not send the rest
+//! because the queue is full is the record moved to memory of its own, the stash.
+
+use super::{
+    frame::{
+        Frame,
+        Malformed, //
+    },
+    MAX_PLAIN, //
+};
+use crate::record::{
+    Protection,
+    MAX_PREFIX, //
+};
+use kernel::{
+    alloc::Flags,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+use knet::{
+    mm::{
+        alloc_single,
+        FragMut, //
+    },
+    net::{
+        recvq::RecvQueue,
+        sock::Sock, //
+    }, //
+};
+
+/// So many bytes of opened records stay in TCP's queue before they are taken out, all at once.
+const BATCH: usize = 4096;
+
+/// The most bytes of a record on the wire: what exceeds the plaintext is at most a prefix and a
+/// tag.
+const MAX_RECORD: usize = MAX_PLAIN + MAX_PREFIX + crate::cipher::TAG_LEN;
+
+/// A record that is moved to memory.
+struct Stash {
+    runs: KVec<FragMut>,
+    /// Bytes that are there.
+    len: usize,
+}
+
+/// The state of the stream.
+pub(super) struct Stream {
+    /// The current record, once its header was read.
+    frame: Option<Frame>,
+    stash: Option<Stash>,
+    /// Bytes at the front of TCP's queue that belong to records that were opened.
+    opened: usize,
+    /// The current record is complete.
+    ready: bool,
+    /// Readers were told of it.
+    announced: bool,
+    /// A header was none. There is no way to find the next one.
+    lost: bool,
+}
+
+impl Stream {
+    pub(super) const fn new() -> Self {
+        Self {
+            frame: None,
+            stash: None,
+            opened: 0,
+            ready: false,
+            announced: false,
+            lost: false,
+        }
+    }
+
+    /// Whether the current record is complete.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Whether readers have to be told of the current record; they are told once.
+    pub(super) fn announce(&mut self) -> bool {
+        self.ready && !core::mem::replace(&mut self.announced, true)
+    }
+
+    /// Readers are to be told of the current record later, after all.
+    pub(super) fn defer_announcement(&mut self) {
+        self.announced = false;
+    }
+
+    /// The current record.
+    pub(super) fn frame(&self) -> Option<Frame> {
+        self.frame
+    }
+
+    /// The current record's memory, if it is not in TCP's queue.
+    pub(super) fn stash(&self) -> Option<&[FragMut]> {
+        self.stash.as_ref().map(|stash| stash.runs.as_slice())
+    }
+
+    /// Offset of the current record in TCP's queue.
+    pub(super) fn offset(&self) -> usize {
+        self.opened
+    }
+
+    /// Looks whether the current record is complete, and has its header read.
+    ///
+    /// Fails with `ENOMEM` if the record has to be moved and there is no memory.
+    pub(super) fn look(
+        &mut self,
+        queue: &mut RecvQueue<'_>,
+        protection: &Protection,
+        sk: &Sock,
+        flags: Flags,
+    ) -> Result {
+        if self.ready || self.lost {
+            return Ok(());
+        }
+        if self.stash.is_some() {
+            return self.fill(queue, protection, sk);
+        }
+        let here = queue.len().saturating_sub(self.opened);
+        if here == 0 {
+            return Ok(());
+        }
+        if self.frame.is_none() && here >= protection.prefix_len() {
+            let mut bytes = [0; MAX_PREFIX];
+            let prefix = bytes.get_mut(..protection.prefix_len()).ok_or(EINVAL)?;
+            queue.peek(self.opened, prefix)?;
+            self.parse(protection, sk, &bytes);
+            if self.lost {
+                return Ok(());
+            }
+        }
+        match self.frame {
+            Some(frame) if here >= frame.len => self.ready = true,
+            _ if queue.is_under_pressure() => {
+                self.begin(queue, flags)?;
+                return self.fill(queue, protection, sk);
+            }
+            _ => (),
+        }
+        Ok(())
+    }
+
+    fn parse(&mut self, protection: &Protection, sk: &Sock, bytes: &[u8]) {
+        match Frame::parse(protection, bytes) {
+            Ok(frame) => self.frame = Some(frame),
+            Err(malformed) => {
+                self.lost = true;
+                sk.abort(match malformed {
+                    Malformed::TooLong => EMSGSIZE,
+                    Malformed::TooShort | Malformed::Type => EBADMSG,
+                    Malformed::Version => EINVAL,
+                });
+            }
+        }
+    }
+
+    /// Begins to move the current record.
+    fn begin(&mut self, queue: &mut RecvQueue<'_>, flags: Flags) -> Result {
+        let len = self.frame.map_or(MAX_RECORD, |frame| frame.len);
+        let runs = alloc_single(len, flags)?;
+        self.release(queue);
+        self.stash = Some(Stash { runs, len: 0 });
+        Ok(())
+    }
+
+    /// Moves all of the current record, which is complete.
+    pub(super) fn collect(&mut self, queue: &mut RecvQueue<'_>, flags: Flags) -> Result {
+        let frame = self.frame.ok_or(EINVAL)?;
+        self.begin(queue, flags)?;
+        self.load(queue, frame.len)
+    }
+
+    /// Moves bytes of the current record until there are `len`.
+    fn load(&mut self, queue: &mut RecvQueue<'_>, len: usize) -> Result {
+        let Some(stash) = self.stash.as_mut() else {
+            return Ok(());
+        };
+        while stash.len < len {
+            let here = queue.len().min(len.saturating_sub(stash.len));
+            let run = stash.runs.get_mut(stash.len / PAGE_SIZE).ok_or(EINVAL)?;
+            let (_, room) = run
+                .as_mut_slice()
+                .split_at_mut_checked(stash.len % PAGE_SIZE)
+                .ok_or(EINVAL)?;
+            let take = here.min(room.len());
+            if take == 0 {
+                break;
+            }
+            queue.peek(0, room.get_mut(..take).ok_or(EINVAL)?)?;
+            queue.consume(take);
+            stash.len = stash.len.saturating_add(take);
+        }
+        Ok(())
+    }
+
+    /// Goes on to move the current record.
+    fn fill(&mut self, queue: &mut RecvQueue<'_>, protection: &Protection, sk: &Sock) -> Result {
+        let prefix = protection.prefix_len();
+        if self.frame.is_none() {
+            self.load(queue, prefix)?;
+            let mut bytes = [0; MAX_PREFIX];
+            let Some(first) = self.stash().and_then(|runs| runs.first()) else {
+                return Ok(());
+            };
+            if self.stash.as_ref().is_none_or(|stash| stash.len < prefix) {
+                return Ok(());
+            }
+            for (to, from) in bytes.iter_mut().zip(first.as_slice()) {
+                *to = *from;
+            }
+            self.parse(protection, sk, &bytes);
+        }
+        if let Some(frame) = self.frame {
+            self.load(queue, frame.len)?;
+            self.ready = self
+                .stash
+                .as_ref()
+                .is_some_and(|stash| stash.len == frame.len);
+        }
+        Ok(())
+    }
+
+    /// The current record was opened.
+    pub(super) fn done(&mut self, queue: &mut RecvQueue<'_>) {
+        let len = self.frame.take().map_or(0, |frame| frame.len);
+        if self.stash.take().is_none() {
+            self.opened = self.opened.saturating_add(len);
+            if self.opened >= BATCH {
+                self.release(queue);
+            }
+        }
+        self.ready = false;
+        self.announced = false;
+    }
+
+    /// Takes what was opened out of TCP's queue, for the peer to send more.
+    pub(super) fn release(&mut self, queue: &mut RecvQueue<'_>) {
+        let opened = core::mem::take(&mut self.opened);
+        if opened > 0 {
+            queue.consume(opened);
+        }
+    }
+}
