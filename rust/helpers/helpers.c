@@ -235,6 +235,11 @@ void knet_consume_skb(struct sk_buff *skb)
 	consume_skb(skb);
 }
 
+void knet_kfree_skb(struct sk_buff *skb)
+{
+	kfree_skb(skb);
+}
+
 struct page *knet_alloc_compound(unsigned int order)
 {
 	return alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_NORETRY |

@@ -71,6 +71,7 @@ struct sk_buff *knet_alloc_skb(unsigned int size);
 void knet_skb_add_frag(struct sk_buff *skb, struct page *page, u32 offset,
 		       u32 len);
 void knet_consume_skb(struct sk_buff *skb);
+void knet_kfree_skb(struct sk_buff *skb);
 
 /* Pages */
 struct page *knet_alloc_compound(unsigned int order);

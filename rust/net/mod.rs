@@ -5,6 +5,7 @@
 pub mod diag;
 pub mod mib;
 pub mod msg;
+mod offload;
 pub mod pernet;
 pub mod pipe;
 pub mod reader;
