@@ -6,6 +6,10 @@
 //! protocol built on it needs none. It knows nothing of the protocol, with one exception that C
 //! makes: [`net::tls_abi`] is the layout that other kernel code reads from a TLS socket.
 
+// Counters and `/proc` file of each namespace have one owner.
+#[cfg(CONFIG_TLS = "y")]
+compile_error!("the kernel has TLS built in: build it with CONFIG_TLS=m or CONFIG_TLS=n");
+
 pub(crate) use knet_bindings as bindings;
 
 pub mod crypto;

@@ -7,10 +7,7 @@
 use crate::{
     cipher::MAX_KEYS_LEN,
     diag,
-    record::{
-        Protection,
-        MAX_PAYLOAD, //
-    },
+    record::Protection,
     rx::{
         self,
         Rx, //
@@ -71,16 +68,11 @@ pub(crate) type TlsSock<'a> = UlpSock<'a, Tls>;
 /// A socket with TLS, with its lock.
 pub(crate) type Locked<'a> = LockedSock<'a, State>;
 
-/// What anybody may look at, C code included.
-#[repr(C)]
+/// What callbacks may look at.
 pub(crate) struct Shared {
-    /// First, since C code takes a pointer to this for a pointer to that.
-    pub(crate) abi: TlsContext,
     pub(crate) tx: tx::Flags,
     pub(crate) rx: rx::Flags,
 }
-
-const _: () = assert!(core::mem::offset_of!(Shared, abi) == 0);
 
 /// What the socket's lock protects.
 pub(crate) struct State {
@@ -145,11 +137,8 @@ impl Ulp for Tls {
     }
 
     fn shared() -> Shared {
-        let abi = TlsContext::default();
-        abi.set_max_payload(MAX_PAYLOAD as u16);
         Shared {
-            abi,
-            tx: tx::Flags::new(),
+            tx: tx::Flags::default(),
             rx: rx::Flags::default(),
         }
     }
@@ -219,20 +208,25 @@ impl Ulp for Tls {
         shared.rx.is_readable()
     }
 
-    fn close(sk: &mut Locked<'_>, context: &Context, shared: &Shared) {
-        if let Some(tx) = context.tx.lock().as_mut() {
-            tx.close(sk);
+    fn read_later(sk: &Handle<Self>) {
+        rx::read_later(sk);
+    }
+
+    fn close(sk: &TlsSock<'_>) {
+        if let Some(tx) = sk.context().tx.lock().as_mut() {
+            tx.close(&mut sk.lock());
         }
-        if shared.abi.tx_is_software() {
-            sk.sock().net().dec(Counter::CurrTxSw);
+        let net = sk.sock().net();
+        if sk.abi().tx_is_software() {
+            net.dec(Counter::CurrTxSw);
         }
-        if shared.abi.rx_is_software() {
-            sk.sock().net().dec(Counter::CurrRxSw);
+        if sk.abi().rx_is_software() {
+            net.dec(Counter::CurrRxSw);
         }
     }
 
-    fn info(shared: &Shared, nest: &mut Nest<'_>) -> Result {
-        diag::info(shared, nest)
+    fn info(abi: &TlsContext, nest: &mut Nest<'_>) -> Result {
+        diag::info(abi, nest)
     }
 
     fn info_size() -> usize {

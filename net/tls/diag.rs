@@ -4,11 +4,13 @@
 //!
 //! UAPI headers: `include/uapi/linux/inet_diag.h`, `include/uapi/linux/tls.h`
 
-use crate::context::Shared;
 use kernel::prelude::*;
-use knet::net::diag::{
-    attribute_size,
-    Nest, //
+use knet::net::{
+    diag::{
+        attribute_size,
+        Nest, //
+    },
+    tls_abi::TlsContext, //
 };
 
 /// `INET_ULP_INFO_TLS`.
@@ -32,8 +34,7 @@ fn conf(software: bool) -> u16 {
 }
 
 /// Writes the attributes.
-pub(crate) fn info(shared: &Shared, nest: &mut Nest<'_>) -> Result {
-    let abi = &shared.abi;
+pub(crate) fn info(abi: &TlsContext, nest: &mut Nest<'_>) -> Result {
     match abi.version() {
         0 => (),
         version => nest.put_u16(VERSION, version)?,

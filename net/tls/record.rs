@@ -223,19 +223,15 @@ impl Protection {
             .crypto_iv(&[s0, s1, s2, s3, e0, e1, e2, e3, e4, e5, e6, e7])
     }
 
-    /// Moves on to the next record.
+    /// Moves on to the next record. After the last one there is none, however often this is tried.
     pub(crate) fn advance(&mut self) -> Result<(), SequenceWrapped> {
+        self.seq = self.seq.checked_add(1).ok_or(SequenceWrapped)?;
         if self.explicit() {
             let [s0, s1, s2, s3, e @ ..] = self.nonce;
             let [e0, e1, e2, e3, e4, e5, e6, e7] =
                 u64::from_be_bytes(e).wrapping_add(1).to_be_bytes();
             self.nonce = [s0, s1, s2, s3, e0, e1, e2, e3, e4, e5, e6, e7];
         }
-        self.seq = self.seq.wrapping_add(1);
-        if self.seq == 0 {
-            Err(SequenceWrapped)
-        } else {
-            Ok(())
-        }
+        Ok(())
     }
 }

@@ -162,7 +162,7 @@ fn set_keys(
             (protection.version(), protection.suite())
         };
         install(state, new)?;
-        let abi = &sk.shared().abi;
+        let abi = &sk.abi();
         abi.set_version(version.id());
         abi.set_cipher(suite.id);
         Ok(())
@@ -189,7 +189,7 @@ fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     if !first {
         return Ok(());
     }
-    sk.shared().abi.set_tx_conf(Conf::Software);
+    sk.abi().set_tx_conf(Conf::Software);
     let net = sk.sock().net();
     net.inc(Counter::TxSw);
     net.inc(Counter::CurrTxSw);
@@ -208,17 +208,17 @@ fn set_rx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     })?;
     if !first {
         // Somebody may have been waiting for the new key.
-        sk.announce();
+        sk.announce(&mut locked);
         return Ok(());
     }
-    sk.shared().abi.set_rx_conf(Conf::Software);
+    sk.abi().set_rx_conf(Conf::Software);
     let net = sk.sock().net();
     net.inc(Counter::RxSw);
     net.inc(Counter::CurrRxSw);
     sk.switch_on(&mut locked, Half::Receive)?;
     // Records may have arrived before the keys.
     match rx::look(&mut locked, sk.shared()) {
-        Ok(true) => sk.announce(),
+        Ok(true) => sk.announce(&mut locked),
         Ok(false) => (),
         Err(_) => sk.handle().schedule(0),
     }
@@ -259,7 +259,7 @@ fn set_zerocopy(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
         _ => return Err(EINVAL),
     };
     let _locked = sk.lock();
-    sk.shared().abi.set_zerocopy_sendfile(on);
+    sk.abi().set_zerocopy_sendfile(on);
     Ok(())
 }
 
@@ -267,18 +267,12 @@ fn get_zerocopy(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
     if out.len() != size_of::<u32>() {
         return Err(EINVAL);
     }
-    out.write(&u32::from(sk.shared().abi.zerocopy_sendfile()).to_ne_bytes())
+    out.write(&u32::from(sk.abi().zerocopy_sendfile()).to_ne_bytes())
 }
 
 fn set_no_pad(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     let mut bytes = [0; size_of::<u32>()];
-    let mut locked = sk.lock();
-    let tls13 = |p: &Protection| p.version() == Version::Tls13;
-    let state = locked.data();
-    let any = state
-        .protection(Direction::Rx)
-        .or(state.protection(Direction::Tx));
-    if !any.is_some_and(tls13) || value.is_null() || value.len() < bytes.len() {
+    if sk.abi().version() != Version::Tls13.id() || value.is_null() || value.len() < bytes.len() {
         return Err(EINVAL);
     }
     value.read(0, &mut bytes)?;
@@ -288,28 +282,24 @@ fn set_no_pad(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
         _ => return Err(EINVAL),
     };
     // What is longer must be zero, for options to come.
-    for at in bytes.len()..value.len() {
-        let mut byte = [0];
-        value.read(at, &mut byte)?;
-        if byte != [0] {
-            return Err(EINVAL);
-        }
-    }
-    if state.rx.is_none() {
+    if !value.is_zero_from(bytes.len())? {
         return Err(EINVAL);
     }
-    sk.shared().abi.set_no_pad(on);
+    let mut locked = sk.lock();
+    if locked.data().rx.is_none() {
+        return Err(EINVAL);
+    }
+    sk.abi().set_no_pad(on);
     Ok(())
 }
 
 fn get_no_pad(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
-    let locked = &mut sk.lock();
-    let protection = locked.data().protection(Direction::Rx);
-    if protection.is_none_or(|p| p.version() != Version::Tls13) {
+    if sk.abi().version() != Version::Tls13.id() {
         return Err(EINVAL);
     }
-    let bytes = i32::from(sk.shared().abi.no_pad()).to_ne_bytes();
-    if out.len() < bytes.len() {
+    let mut locked = sk.lock();
+    let bytes = i32::from(sk.abi().no_pad()).to_ne_bytes();
+    if out.len() < bytes.len() || locked.data().rx.is_none() {
         return Err(EINVAL);
     }
     out.write(&bytes)?;
@@ -320,7 +310,7 @@ fn get_no_pad(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
 fn set_max_payload(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     // An open record has been given its size.
     let tx = sk.context().tx.lock_interruptible()?;
-    let mut locked = sk.lock();
+    let _locked = sk.lock();
     if tx.as_ref().is_some_and(|tx| tx.has_open_record()) {
         return Err(EBUSY);
     }
@@ -331,20 +321,16 @@ fn set_max_payload(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     value.read(0, &mut bytes)?;
     let len = u16::from_ne_bytes(bytes);
     // The limit of RFC 8449 counts the inner content type, ours does not.
-    let tail = locked
-        .data()
-        .tx
-        .as_ref()
-        .map_or(0, |keys| keys.protection.tail_len());
+    let tail = usize::from(sk.abi().version() == Version::Tls13.id());
     if !(MIN_SIZE_LIMIT.saturating_sub(tail)..=MAX_PAYLOAD).contains(&usize::from(len)) {
         return Err(EINVAL);
     }
-    sk.shared().abi.set_max_payload(len);
+    sk.abi().set_max_payload(len);
     Ok(())
 }
 
 fn get_max_payload(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
-    let bytes = sk.shared().abi.max_payload().to_ne_bytes();
+    let bytes = sk.abi().max_payload().to_ne_bytes();
     if out.len() < bytes.len() {
         return Err(EINVAL);
     }

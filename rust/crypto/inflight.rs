@@ -35,8 +35,10 @@ use kernel::{
         atomic::{
             Acquire,
             Atomic,
+            Full,
             Release, //
         },
+        barrier::smp_mb,
         Arc, //
     },
     types::Opaque, //
@@ -48,6 +50,9 @@ const PENDING: i32 = 1;
 /// Who is told when a request completes.
 pub trait Notify: Send + 'static {
     /// A request has completed. Called in any context, so it must not sleep.
+    ///
+    /// Whoever writes something that this reads, and then finds [`InFlight::is_done`] false, can
+    /// rely on this to see it.
     fn notify(&self);
 }
 
@@ -169,6 +174,8 @@ unsafe extern "C" fn completed<N: Notify>(data: *mut c_void, err: c_int) {
     unsafe {
         let notify = (*job).notify.take();
         (*job).status.store(err.min(0), Release);
+        // Goes with the barrier of those who look at the status after they have asked to be told.
+        smp_mb(Full);
         if let Some(notify) = notify {
             notify.notify();
         }
@@ -194,6 +201,7 @@ unsafe impl<N: Notify> Sync for InFlight<N> {}
 impl<N: Notify> InFlight<N> {
     /// Whether the request has completed.
     pub fn is_done(&self) -> bool {
+        smp_mb(Full);
         // SAFETY: The job is valid by the type invariant.
         unsafe { (*self.job.as_ptr()).status.load(Acquire) != PENDING }
     }

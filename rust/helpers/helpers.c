@@ -26,11 +26,6 @@ long knet_sock_sndtimeo(const struct sock *sk, bool noblock)
 	return sock_sndtimeo(sk, noblock);
 }
 
-bool knet_sk_stream_memory_free(const struct sock *sk)
-{
-	return sk_stream_memory_free(sk);
-}
-
 bool knet_sk_wmem_schedule(struct sock *sk, int size)
 {
 	return sk_wmem_schedule(sk, size);
@@ -55,6 +50,22 @@ void knet_sk_set_nospace(struct sock *sk)
 struct page_frag *knet_sk_page_frag(struct sock *sk)
 {
 	return sk_page_frag(sk);
+}
+
+bool knet_tcp_queues_empty(const struct sock *sk)
+{
+	return tcp_rtx_and_write_queues_empty(sk);
+}
+
+u32 knet_tcp_notsent_lowat(const struct sock *sk)
+{
+	return tcp_notsent_lowat(tcp_sk(sk));
+}
+
+void knet_set_prot(struct sock *sk, struct proto *prot)
+{
+	/* Whoever sees the functions sees the data that they use. */
+	smp_store_release(&sk->sk_prot, prot);
 }
 
 void knet_callback_lock(struct sock *sk)
@@ -167,6 +178,11 @@ int knet_copy_from_sockptr(void *dst, sockptr_t src, size_t offset, size_t len)
 bool knet_sockptr_is_null(sockptr_t ptr)
 {
 	return sockptr_is_null(ptr);
+}
+
+int knet_check_zeroed_sockptr(sockptr_t src, size_t offset, size_t size)
+{
+	return check_zeroed_sockptr(src, offset, size);
 }
 
 struct cmsghdr *knet_cmsg_first(struct msghdr *msg)
@@ -317,10 +333,35 @@ bool knet_schedule_delayed_work(struct delayed_work *work, unsigned long delay)
 	return schedule_delayed_work(work, delay);
 }
 
+bool knet_schedule_work_now(struct delayed_work *work)
+{
+	return mod_delayed_work(system_percpu_wq, work, 0);
+}
+
 void knet_mutex_init(struct mutex *lock, const char *name,
 		     struct lock_class_key *key)
 {
 	__mutex_init(lock, name, key);
+}
+
+void knet_mutex_lock(struct mutex *lock)
+{
+	mutex_lock(lock);
+}
+
+int knet_mutex_lock_interruptible(struct mutex *lock)
+{
+	return mutex_lock_interruptible(lock);
+}
+
+int knet_mutex_trylock(struct mutex *lock)
+{
+	return mutex_trylock(lock);
+}
+
+void knet_mutex_unlock(struct mutex *lock)
+{
+	mutex_unlock(lock);
 }
 
 struct linux_tls_mib __percpu *knet_alloc_tls_mib(void)

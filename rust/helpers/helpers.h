@@ -20,16 +20,20 @@
 #include <net/tls.h>
 
 /* Sockets */
+static const gfp_t KNET_GFP_KERNEL = GFP_KERNEL;
+
 void knet_lock_sock(struct sock *sk);
 struct net *knet_sock_net(const struct sock *sk);
 bool knet_sk_has_psock(struct sock *sk);
 long knet_sock_sndtimeo(const struct sock *sk, bool noblock);
-bool knet_sk_stream_memory_free(const struct sock *sk);
 bool knet_sk_wmem_schedule(struct sock *sk, int size);
 void knet_sk_mem_charge(struct sock *sk, int size);
 void knet_sk_mem_uncharge(struct sock *sk, int size);
 void knet_sk_set_nospace(struct sock *sk);
 struct page_frag *knet_sk_page_frag(struct sock *sk);
+bool knet_tcp_queues_empty(const struct sock *sk);
+u32 knet_tcp_notsent_lowat(const struct sock *sk);
+void knet_set_prot(struct sock *sk, struct proto *prot);
 void knet_callback_lock(struct sock *sk);
 void knet_callback_unlock(struct sock *sk);
 void knet_set_ulp_data(struct sock *sk, void *data);
@@ -53,6 +57,7 @@ void knet_kfree_rcu(struct kvfree_rcu_head *head, void *ptr);
 /* Socket options */
 int knet_copy_from_sockptr(void *dst, sockptr_t src, size_t offset, size_t len);
 bool knet_sockptr_is_null(sockptr_t ptr);
+int knet_check_zeroed_sockptr(sockptr_t src, size_t offset, size_t size);
 
 /* Messages */
 struct cmsghdr *knet_cmsg_first(struct msghdr *msg);
@@ -94,10 +99,15 @@ void knet_wake_up(struct wait_queue_head *wq);
 void knet_init_completion(struct completion *c);
 void knet_init_delayed_work(struct delayed_work *work, work_func_t func);
 bool knet_schedule_delayed_work(struct delayed_work *work, unsigned long delay);
+bool knet_schedule_work_now(struct delayed_work *work);
 
 /* Locks */
 void knet_mutex_init(struct mutex *lock, const char *name,
 		     struct lock_class_key *key);
+void knet_mutex_lock(struct mutex *lock);
+int knet_mutex_lock_interruptible(struct mutex *lock);
+int knet_mutex_trylock(struct mutex *lock);
+void knet_mutex_unlock(struct mutex *lock);
 
 /* Counters, /proc and netlink */
 struct linux_tls_mib __percpu *knet_alloc_tls_mib(void);

@@ -6,7 +6,7 @@ pub mod diag;
 pub mod mib;
 pub mod msg;
 mod offload;
-pub mod pernet;
+mod pernet;
 pub mod pipe;
 pub mod reader;
 pub mod recvq;

@@ -37,6 +37,8 @@ impl Flags {
     pub const NOSIGNAL: Self = Self(bindings::MSG_NOSIGNAL);
     /// End of a record of the sender's.
     pub const EOR: Self = Self(bindings::MSG_EOR);
+    /// Another message of the same `sendmmsg()` follows.
+    pub const BATCH: Self = Self(bindings::MSG_BATCH);
     /// The data is pages, to be taken and not to be copied.
     pub const SPLICE_PAGES: Self = Self(bindings::MSG_SPLICE_PAGES);
     /// Control messages are those of a 32-bit program.

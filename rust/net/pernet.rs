@@ -27,7 +27,7 @@ const PROC_NAME: &CStr = c"tls_stat";
 ///
 /// `ops` is registered, and pinned.
 #[pin_data(PinnedDrop)]
-pub struct Pernet {
+pub(super) struct Pernet {
     #[pin]
     ops: Opaque<bindings::pernet_operations>,
 }
@@ -39,7 +39,7 @@ unsafe impl Sync for Pernet {}
 
 impl Pernet {
     /// Gives all namespaces their counters.
-    pub fn register() -> impl PinInit<Self, Error> {
+    pub(super) fn register() -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             // SAFETY: `slot` is valid for writes, and stays where it is: it is pinned.
             ops <- Opaque::try_ffi_init(|slot: *mut bindings::pernet_operations| unsafe {

@@ -26,6 +26,7 @@ use core::{
     ptr::NonNull, //
 };
 use kernel::{
+    alloc,
     page::PAGE_SIZE,
     prelude::*,
     types::{
@@ -278,14 +279,35 @@ impl<'a, T> LockedSock<'a, T> {
         self.sk.as_raw()
     }
 
-    /// Whether the send buffer has room for another `ahead` bytes that TCP does not know of yet.
+    /// Whether the send buffer has room for another `ahead` bytes that TCP does not know of yet:
+    /// in `SO_SNDBUF`, and in `TCP_NOTSENT_LOWAT`.
     pub fn has_room(&self, ahead: usize) -> bool {
-        // SAFETY: The socket is valid and locked.
+        let sk = self.raw();
+        let tp = sk.cast::<bindings::tcp_sock>();
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`.
         unsafe {
-            let sk = self.raw();
             let room = (*sk).sk_sndbuf.wrapping_sub((*sk).sk_wmem_queued);
+            let notsent = (*tp).write_seq.wrapping_sub((*tp).snd_nxt) as usize;
             usize::try_from(room).is_ok_and(|room| ahead < room)
-                && bindings::knet_sk_stream_memory_free(sk)
+                && notsent.saturating_add(ahead) < bindings::knet_tcp_notsent_lowat(sk) as usize
+        }
+    }
+
+    /// Whether TCP has nothing to send, and nothing on the way.
+    pub fn is_idle(&self) -> bool {
+        // SAFETY: The socket is valid and locked.
+        unsafe { bindings::knet_tcp_queues_empty(self.raw()) }
+    }
+
+    /// How memory may be allocated for this socket: some users in the kernel must not wait for
+    /// memory to be written back, as that may be what they do.
+    pub fn alloc_flags(&self) -> alloc::Flags {
+        // SAFETY: The socket is valid.
+        if unsafe { (*self.raw()).sk_allocation } == bindings::KNET_GFP_KERNEL {
+            GFP_KERNEL
+        } else {
+            GFP_ATOMIC
         }
     }
 

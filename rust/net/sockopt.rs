@@ -55,6 +55,20 @@ impl OptVal<'_> {
         self.len
     }
 
+    /// Whether all bytes from `offset` on are zero. Fails with `EFAULT` if they cannot be read.
+    pub fn is_zero_from(&self, offset: usize) -> Result<bool> {
+        let Some(len) = self.len.checked_sub(offset) else {
+            return Err(EINVAL);
+        };
+        // SAFETY: The range lies within the value, which is readable or a user's by the type
+        // invariant.
+        match unsafe { bindings::knet_check_zeroed_sockptr(self.ptr, offset, len) } {
+            0 => Ok(false),
+            1 => Ok(true),
+            e => Err(Error::from_errno(e)),
+        }
+    }
+
     /// Copies the bytes from `offset` on to `to`.
     ///
     /// Fails with `EINVAL` behind the end of the value, and with `EFAULT` if the user's memory

@@ -32,6 +32,9 @@ pub enum Conf {
     Software = bindings::TLS_SW as isize,
 }
 
+/// The most bytes of payload in a record (`TLS_MAX_PAYLOAD_SIZE`).
+const MAX_PAYLOAD: u16 = 1 << 14;
+
 // The bit fields: `tx_conf`, `rx_conf`, `zerocopy_sendfile`, `rx_no_pad`.
 const TX_CONF: u8 = 0b0000_0111;
 const RX_CONF: u8 = 0b0011_1000;
@@ -61,9 +64,11 @@ const _: () = {
 };
 
 impl Default for TlsContext {
-    /// Nobody does anything in either direction.
+    /// Nobody does anything in either direction, and records are as long as they may be.
     fn default() -> Self {
-        Self(Opaque::zeroed())
+        let this = Self(Opaque::zeroed());
+        this.set_max_payload(MAX_PAYLOAD);
+        this
     }
 }
 

@@ -67,7 +67,7 @@ impl<T> IntrMutex<T> {
     /// Waits for the lock. Fails with `EINTR` when a signal comes first.
     pub fn lock_interruptible(&self) -> Result<IntrMutexGuard<'_, T>> {
         // SAFETY: The mutex is initialised, and pinned since then.
-        to_result(unsafe { bindings::mutex_lock_interruptible(self.lock.get()) })?;
+        to_result(unsafe { bindings::knet_mutex_lock_interruptible(self.lock.get()) })?;
         // INVARIANT: This task owns the lock now.
         Ok(IntrMutexGuard {
             mutex: self,
@@ -78,7 +78,7 @@ impl<T> IntrMutex<T> {
     /// Waits for the lock, without regard to signals. For paths that cannot fail.
     pub fn lock(&self) -> IntrMutexGuard<'_, T> {
         // SAFETY: The mutex is initialised, and pinned since then.
-        unsafe { bindings::mutex_lock(self.lock.get()) };
+        unsafe { bindings::knet_mutex_lock(self.lock.get()) };
         // INVARIANT: This task owns the lock now.
         IntrMutexGuard {
             mutex: self,
@@ -89,7 +89,7 @@ impl<T> IntrMutex<T> {
     /// Takes the lock if nobody has it.
     pub fn try_lock(&self) -> Option<IntrMutexGuard<'_, T>> {
         // SAFETY: The mutex is initialised, and pinned since then.
-        if unsafe { bindings::mutex_trylock(self.lock.get()) } == 0 {
+        if unsafe { bindings::knet_mutex_trylock(self.lock.get()) } == 0 {
             return None;
         }
         // INVARIANT: This task owns the lock now.
@@ -131,6 +131,6 @@ impl<T> DerefMut for IntrMutexGuard<'_, T> {
 impl<T> Drop for IntrMutexGuard<'_, T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant this task owns the lock.
-        unsafe { bindings::mutex_unlock(self.mutex.lock.get()) };
+        unsafe { bindings::knet_mutex_unlock(self.mutex.lock.get()) };
     }
 }

@@ -18,6 +18,9 @@ use knet::mm::{
     Scratch, //
 };
 
+/// The most runs that a record is copied into.
+const RUNS: usize = 8;
+
 /// What is left of an opened record.
 pub(super) struct Record {
     pub(super) kind: u8,
@@ -31,9 +34,8 @@ impl Record {
         self.len
     }
 
-    /// A record whose content is the first `len` bytes of `runs`.
-    pub(super) fn new(runs: KVec<FragMut>, opened: Opened) -> Result<Self> {
-        let mut refs = KVec::with_capacity(runs.len(), GFP_KERNEL)?;
+    /// A record whose content is the first bytes of `runs`; `refs` has room for as many.
+    pub(super) fn new(mut refs: KVec<FragRef>, runs: KVec<FragMut>, opened: Opened) -> Self {
         let mut left = opened.len;
         for mut run in runs {
             if left == 0 {
@@ -41,14 +43,13 @@ impl Record {
             }
             run.truncate(left);
             left = left.saturating_sub(run.len());
-            refs.push_within_capacity(run.read_only())
-                .map_err(|_| ENOMEM)?;
+            let _ = refs.push_within_capacity(run.read_only());
         }
-        Ok(Self {
+        Self {
             kind: opened.kind,
             runs: refs,
             len: opened.len,
-        })
+        }
     }
 
     /// The bytes from `skip` on, `len` of them, run by run.
@@ -161,10 +162,11 @@ pub(super) fn keep(
 ) -> Result<Record> {
     let len = opened.len.saturating_sub(skip);
     let rest = Opened { len, ..opened };
+    let refs = KVec::with_capacity(scratch.len().max(RUNS), GFP_KERNEL)?;
     match copy(locked, &scratch, skip, len) {
-        Ok(runs) => Record::new(runs, rest),
-        Err(_) => {
-            let mut record = Record::new(scratch.into_runs(), opened)?;
+        Ok(runs) if runs.len() <= RUNS => Ok(Record::new(refs, runs, rest)),
+        _ => {
+            let mut record = Record::new(refs, scratch.into_runs(), opened);
             record.consume(skip);
             Ok(record)
         }

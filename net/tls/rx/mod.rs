@@ -88,6 +88,8 @@ pub(crate) struct Flags {
     readable: Flag,
     /// A reader is at work; others wait.
     busy: Flag,
+    /// A reader was told in a callback, where it could not read.
+    later: Flag,
 }
 
 impl Flags {
@@ -186,17 +188,9 @@ impl Rx {
         sk: &Sock,
         plain: &mut [FragMut],
     ) -> Result<Opened> {
-        let opened = self.try_open(queue, plain);
-        let opened = match opened {
-            Ok(opened) => opened,
-            Err(e) => {
-                if e == EBADMSG {
-                    sk.net().inc(Counter::DecryptError);
-                }
-                sk.abort(EBADMSG);
-                return Err(e);
-            }
-        };
+        let opened = self.try_open(queue, sk, plain).inspect_err(|_| {
+            sk.abort(EBADMSG);
+        })?;
         self.stream.done(queue);
         if self.keys.protection.advance().is_err() {
             sk.abort(EBADMSG);
@@ -209,7 +203,12 @@ impl Rx {
         Ok(opened)
     }
 
-    fn try_open(&mut self, queue: &mut RecvQueue<'_>, plain: &mut [FragMut]) -> Result<Opened> {
+    fn try_open(
+        &mut self,
+        queue: &mut RecvQueue<'_>,
+        sk: &Sock,
+        plain: &mut [FragMut],
+    ) -> Result<Opened> {
         let protection = &self.keys.protection;
         let frame = self.stream.frame().ok_or(EINVAL)?;
         let prefix = protection.prefix_len();
@@ -230,7 +229,12 @@ impl Rx {
                 Err(e) if e == ENOSPC && self.stream.stash().is_none() => {
                     self.stream.collect(queue, GFP_KERNEL)?;
                 }
-                Err(e) => return Err(e),
+                Err(e) => {
+                    if e == EBADMSG {
+                        sk.net().inc(Counter::DecryptError);
+                    }
+                    return Err(e);
+                }
             }
         }
         if protection.tail_len() == 0 {
@@ -264,6 +268,12 @@ fn unpad(plain: &[FragMut], len: usize) -> Option<Opened> {
     Some(Opened { kind, len, last })
 }
 
+/// A reader in the kernel cannot read where it was told to: tell it again in a task.
+pub(crate) fn read_later(sk: &Handle<Tls>) {
+    sk.shared().rx.later.set(true);
+    sk.schedule(0);
+}
+
 /// TCP has received something. Returns whether readers are to be told.
 pub(crate) fn data_ready(sk: &Handle<Tls>, guarded: &mut Guarded<'_, State>) -> bool {
     let sock = guarded.sock();
@@ -282,12 +292,16 @@ pub(crate) fn data_ready(sk: &Handle<Tls>, guarded: &mut Guarded<'_, State>) -> 
 
 /// Looks for a complete record, in a task of its own.
 pub(crate) fn work(sk: &TlsSock<'_>) {
-    if !sk.shared().abi.rx_is_software() {
+    if !sk.abi().rx_is_software() {
         return;
     }
     let mut locked = sk.lock();
     match look(&mut locked, sk.shared()) {
-        Ok(true) => sk.announce(),
+        Ok(true) => sk.announce(&mut locked),
+        Ok(false) if sk.shared().rx.later.get() => {
+            sk.shared().rx.later.set(false);
+            sk.announce(&mut locked);
+        }
         Ok(false) => (),
         Err(_) => sk.handle().schedule(RETRY_MS),
     }

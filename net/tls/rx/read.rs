@@ -147,15 +147,20 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
     /// Opens the record that is complete into `plain`.
     fn open_into(&mut self, plain: &mut [FragMut]) -> Result<Opened> {
         let shared = self.sk.shared();
-        let opened = self.with_queue(|rx, queue, sock| {
+        let (opened, looked) = self.with_queue(|rx, queue, sock| {
             rx.list.reserve()?;
             let opened = rx.open(queue, sock, plain)?;
-            // The next record may be there as well.
-            if rx.look(queue, sock, shared, false)? {
+            // The next record may be there as well. If that cannot be told now, it is later:
+            // this one was taken out of the stream and must be delivered.
+            let looked = rx.look(queue, sock, shared, false);
+            if looked == Ok(true) {
                 rx.stream.defer_announcement();
             }
-            Ok(opened)
+            Ok((opened, looked))
         })?;
+        if looked.is_err() {
+            self.sk.handle().schedule(super::RETRY_MS);
+        }
         self.opened = self.opened.saturating_add(opened.len);
         Ok(opened)
     }
@@ -175,8 +180,9 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
             .frame()
             .map_or(MAX_PLAIN, |frame| frame.len.min(MAX_PLAIN));
         let mut runs = list::alloc(self.locked, len)?;
+        let refs = KVec::with_capacity(runs.len(), GFP_KERNEL)?;
         let opened = self.open_into(&mut runs)?;
-        let record = list::Record::new(runs, opened)?;
+        let record = list::Record::new(refs, runs, opened);
         self.rx()?.list.push(record)
     }
 
@@ -187,7 +193,10 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         opened: Opened,
         skip: usize,
     ) -> Result {
-        let record = list::keep(self.locked, scratch, opened, skip)?;
+        let record = list::keep(self.locked, scratch, opened, skip).inspect_err(|_| {
+            // The stream has a gap now.
+            self.locked.sock().abort(EBADMSG);
+        })?;
         self.rx()?.list.push(record)
     }
 
@@ -217,7 +226,7 @@ impl Drop for Session<'_, '_, '_> {
         });
         shared.rx.busy.set(false);
         if announce {
-            self.sk.announce();
+            self.sk.announce(self.locked);
         }
         if contended {
             self.sk.context().readers.wake();

@@ -134,16 +134,16 @@ impl Call<'_, '_, '_, '_> {
 
     /// Delivers the record that is complete. Returns whether another one may follow.
     fn deliver_next(&mut self) -> Result<bool> {
-        let shared = self.session.sk.shared();
         let left = self.msg.left();
+        let overhead = self.session.rx()?.keys().protection.overhead();
         let room = self
             .session
             .rx()?
             .stream
             .frame()
-            .is_some_and(|frame| frame.len <= left);
+            .is_some_and(|frame| frame.len.saturating_sub(overhead) <= left);
         let (opened, scratch) = self.session.open()?;
-        if shared.abi.no_pad() && room && !self.peek && self.msg.is_user() {
+        if self.session.sk.abi().no_pad() && room && !self.peek && self.msg.is_user() {
             // It was expected to be data without padding.
             let net = self.session.sk.sock().net();
             if opened.last != content_type::DATA {

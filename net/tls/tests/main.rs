@@ -11,6 +11,8 @@
 
 #[path = "../cipher.rs"]
 mod cipher;
+#[path = "../rx/frame.rs"]
+mod frame;
 #[path = "../record.rs"]
 mod record;
 
@@ -20,6 +22,8 @@ mod uapi;
 
 #[path = "cipher.rs"]
 mod cipher_tests;
+#[path = "frame.rs"]
+mod frame_tests;
 #[path = "record.rs"]
 mod record_tests;
 #[path = "record_vectors.rs"]

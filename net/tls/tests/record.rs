@@ -22,7 +22,8 @@ use crate::{
         HEADER_LEN,
         MAX_PAYLOAD,
         MAX_PREFIX,
-        MIN_SIZE_LIMIT, //
+        MIN_SIZE_LIMIT,
+        WIRE_VERSION, //
     }, //
 };
 
@@ -128,7 +129,9 @@ fn constants() {
     assert_eq!(HEADER_LEN, 5);
     assert_eq!(MAX_PREFIX, 13);
     assert_eq!(TAG_LEN, 16);
+    assert_eq!(content_type::HANDSHAKE, 22);
     assert_eq!(content_type::DATA, 23);
+    assert_eq!(WIRE_VERSION, [3, 3]);
 }
 
 /// One record of each shape, byte by byte.
@@ -225,6 +228,31 @@ fn the_explicit_nonce_goes_round() {
             p.crypto_iv()[at..at + NONCE_LEN],
             [0xff, 0xff, 0xff, 0x12, 0, 0, 0, 0, 0, 0, 0, 0]
         );
+    }
+}
+
+/// A receiver takes the explicit part of a nonce from the record, whatever it has itself, and the
+/// salt from the keys. Without an explicit part nothing of the record matters.
+#[test]
+fn nonces_of_a_peer() {
+    let mut random = Random::new(8);
+    for (suite, version) in combinations() {
+        for _ in 0..500 {
+            let model = Model::new(&mut random, suite, version);
+            let explicit: [u8; 8] = random.bytes();
+            let ccm = [53, 56].contains(&suite.id);
+            let iv = model.protection().peer_iv(explicit);
+            let nonce = &iv[usize::from(ccm)..][..NONCE_LEN];
+            if model.is_explicit() {
+                assert_eq!(nonce, [&model.nonce[..4], &explicit].concat());
+                assert_eq!(iv[0], if ccm { 2 } else { model.nonce[0] });
+            } else {
+                assert_eq!(nonce, model.nonce());
+            }
+            // From a sender that counts as we do, it is the nonce that the sender has used.
+            let own = model.protection().peer_iv(model.explicit());
+            assert_eq!(own, model.protection().crypto_iv());
+        }
     }
 }
 

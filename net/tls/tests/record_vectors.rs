@@ -9,6 +9,10 @@ use crate::{
         NONCE_LEN, //
     },
     cipher_tests::suite,
+    frame::{
+        unpad,
+        Frame, //
+    },
     record::Protection, //
 };
 
@@ -47,6 +51,13 @@ fn record(protection: &Protection, key: &[u8; 16], kind: u8, payload: &[u8]) -> 
         &text,
     ));
     assert_eq!(record.len(), len + protection.overhead());
+
+    // The receiver finds the same record, and would open it with the same inputs.
+    let frame = Frame::parse(protection, &record).unwrap();
+    assert_eq!(frame.len, record.len());
+    assert_eq!(protection.peer_iv(frame.explicit_nonce()), nonce);
+    assert_eq!(protection.aad(frame.kind, len).as_slice(), aad.as_slice());
+    assert_eq!(unpad(&text), Some((len, kind)));
     record
 }
 

@@ -26,13 +26,7 @@ use crate::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        Arc, //
-    }, //
+    sync::Arc, //
 };
 use knet::{
     crypto::{
@@ -46,7 +40,8 @@ use knet::{
         msg,
         sock::Charge,
         ulp::Handle, //
-    }, //
+    },
+    sync::Flag, //
 };
 use open::OpenRecord;
 use queue::Queue;
@@ -58,17 +53,10 @@ pub(crate) use send::sendmsg;
 const RETRY_MS: u32 = 10;
 
 /// What callbacks know of a sender.
+#[derive(Default)]
 pub(crate) struct Flags {
     /// Sealed records are queued, and nobody is about to push them.
-    stalled: Atomic<bool>,
-}
-
-impl Flags {
-    pub(crate) fn new() -> Self {
-        Self {
-            stalled: Atomic::new(false),
-        }
-    }
+    stalled: Flag,
 }
 
 /// Told when an asynchronous driver has sealed a record.
@@ -76,7 +64,7 @@ struct Sealed(Handle<Tls>);
 
 impl Notify for Sealed {
     fn notify(&self) {
-        if self.0.shared().tx.stalled.load(Relaxed) {
+        if self.0.shared().tx.stalled.get() {
             self.0.schedule(0);
         }
     }
@@ -90,6 +78,8 @@ pub(crate) struct Tx {
     queue: Queue,
     /// What the socket is charged for: the memory of the open record and of the queue.
     charge: Charge,
+    /// A record is missing. Nothing can be sent any more, whatever becomes of the socket's error.
+    broken: bool,
 }
 
 impl Tx {
@@ -100,13 +90,31 @@ impl Tx {
             open: OpenRecord::new(),
             queue: Queue::new(),
             charge: Charge::none(),
+            broken: false,
         })
     }
 
     /// Seals with `aead` from the open record on.
     pub(crate) fn set_aead(&mut self, aead: Arc<Aead>) -> Result {
-        self.request = Request::new(aead, GFP_KERNEL)?;
+        // Those that are sealed with the old key come first, also if the new one is faster.
+        self.queue.reap(queue::Wait::Uninterrupted)?;
+        let request = Request::new(aead.clone(), GFP_KERNEL)?;
+        if self.open.has_job() {
+            self.open.set_job(Prepared::new(aead, GFP_KERNEL)?)?;
+        }
+        self.request = request;
         Ok(())
+    }
+
+    /// Nothing can be sent any more: the peer would miss a record.
+    fn fail(&mut self, locked: &mut Locked<'_>) -> Error {
+        self.broken = true;
+        self.queue.clear();
+        self.open.clear();
+        let all = self.charge.split(usize::MAX);
+        locked.uncharge(all);
+        locked.sock().abort(EBADMSG);
+        EBADMSG
     }
 
     /// Whether data waits for more to come.
@@ -119,17 +127,12 @@ impl Tx {
         if self.open.is_empty() {
             return Ok(());
         }
-        let result = self.seal(sk, locked, kind);
-        if result.is_err() {
-            // The peer would miss a record: nothing but what is sealed can be sent any more.
-            let charge = self.charge.split(self.open.clear());
-            locked.uncharge(charge);
+        self.seal(sk, locked, kind).map_err(|_| {
+            // What was sealed before is good.
             let flags = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
             let _ = self.flush(locked, flags, queue::Wait::ForAll);
-            locked.sock().abort(EBADMSG);
-            return Err(EBADMSG);
-        }
-        Ok(())
+            self.fail(locked)
+        })
     }
 
     fn seal(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>, kind: u8) -> Result {
@@ -153,19 +156,19 @@ impl Tx {
         }
         let crypt_len = len.saturating_add(protection.tail_len());
         let total = len.saturating_add(protection.overhead());
-        let excess = self.open.trim(total);
-        let charge = self.charge.split(excess);
-
         // The record counts from here on, whatever becomes of it.
         protection.advance().map_err(|SequenceWrapped| EBADMSG)?;
+        let excess = self.open.trim(total);
+        let charge = self.charge.split(excess);
         locked.uncharge(charge);
         if let Some(job) = self.open.take_job() {
             let (text, dst) = self.open.take(crypt_len);
+            let runs = dst.len();
             let notify = Sealed(sk.handle());
             let (job, behind) = job.submit(&iv, &aad, text, dst, crypt_len, notify)?;
-            self.queue.push_pending(job, header, total)?;
+            self.queue.push_pending(job, header, runs, total)?;
             if behind {
-                self.queue.reap(locked.sock(), queue::Wait::ForAll)?;
+                self.queue.reap(queue::Wait::Uninterrupted)?;
             }
         } else {
             self.open
@@ -182,9 +185,11 @@ impl Tx {
         let overhead = keys.protection.overhead();
         self.open.set_prefix(keys.protection.prefix_len());
         let total = self.open.len().saturating_add(more);
-        if self.request.aead().is_async() && !self.open.has_job() {
+        let flags = locked.alloc_flags();
+        let aead = self.request.aead();
+        if aead.is_async() && !self.open.has_job() {
             self.open
-                .set_job(Prepared::new(self.request.aead().clone(), GFP_KERNEL)?)?;
+                .set_job(Prepared::new(aead.clone(), flags)?)?;
         }
         self.open.reserve(
             locked,
@@ -192,12 +197,16 @@ impl Tx {
             overhead.saturating_add(total),
             overhead.saturating_add(max),
         )?;
-        self.queue.reserve(self.open.runs())
+        self.queue
+            .reserve(self.open.runs(), self.open.has_job(), flags)
     }
 
     /// Hands all sealed records to TCP, as far as it takes them.
     fn flush(&mut self, locked: &mut Locked<'_>, flags: msg::Flags, wait: queue::Wait) -> Result {
-        let reaped = self.queue.reap(locked.sock(), wait);
+        let reaped = match self.queue.reap(wait) {
+            Err(e) if e == EBADMSG => return Err(self.fail(locked)),
+            other => other,
+        };
         while !self.queue.ready().is_empty() {
             let n = match locked.send_pages(self.queue.ready(), flags) {
                 Ok(0) => return Err(EAGAIN),
@@ -216,23 +225,30 @@ impl Tx {
         reaped
     }
 
+    /// Begins to push: as long as this goes on, callbacks need not have it done by others.
+    fn enter(&self, sk: &TlsSock<'_>) {
+        sk.shared().tx.stalled.set(false);
+    }
+
     /// Notes whether somebody else has to push what is left. Called before the lock is released.
-    fn leave(&self, sk: &TlsSock<'_>) {
-        let flags = &sk.shared().tx;
-        let stalled = !self.queue.is_empty();
-        if stalled != flags.stalled.load(Relaxed) {
-            flags.stalled.store(stalled, Relaxed);
+    fn leave(&self, sk: &TlsSock<'_>, locked: &Locked<'_>) {
+        if self.queue.is_empty() {
+            return;
         }
-        if stalled && self.queue.first_is_done() {
+        sk.shared().tx.stalled.set(true);
+        if self.queue.first_is_done() {
             // It was done before anybody could see the flag.
             sk.handle().schedule(0);
+        } else if !self.queue.ready().is_empty() && locked.is_idle() {
+            // TCP had no memory, and nothing on the way whose arrival would make it call back.
+            sk.handle().schedule(RETRY_MS);
         }
     }
 
     /// Hands what is queued to TCP, however full its buffer is, and gives everything back. TCP
     /// then closes as it would have, with `SO_LINGER` and all.
     pub(crate) fn close(&mut self, locked: &mut Locked<'_>) {
-        let _ = self.queue.reap(locked.sock(), queue::Wait::Uninterrupted);
+        let _ = self.queue.reap(queue::Wait::Uninterrupted);
         if !self.queue.ready().is_empty() {
             let _ = locked.send_pages_now(self.queue.ready(), msg::Flags::NOSIGNAL);
         }
@@ -250,23 +266,27 @@ pub(crate) fn splice_eof(sk: &TlsSock<'_>) {
         return;
     };
     let mut locked = sk.lock();
+    if !tx.has_open_record() {
+        return;
+    }
+    tx.enter(sk);
     // There is nobody to report an error to. It is in the socket, or the work tries again.
     let _ = tx
         .close_record(sk, &mut locked, content_type::DATA)
         .and_then(|()| tx.flush(&mut locked, msg::Flags::NONE, queue::Wait::ForAll));
-    tx.leave(sk);
+    tx.leave(sk, &locked);
 }
 
 /// TCP has room again: have the rest of the queue pushed, by a task.
 pub(crate) fn write_space(sk: &Handle<Tls>) {
-    if sk.shared().tx.stalled.load(Relaxed) {
+    if sk.shared().tx.stalled.get() {
         sk.schedule(0);
     }
 }
 
 /// Pushes what is queued, unless somebody else does.
 pub(crate) fn work(sk: &TlsSock<'_>) {
-    if !sk.shared().tx.stalled.load(Relaxed) {
+    if !sk.shared().tx.stalled.get() {
         return;
     }
     let Some(mut tx) = sk.context().tx.try_lock() else {
@@ -277,8 +297,9 @@ pub(crate) fn work(sk: &TlsSock<'_>) {
         return;
     };
     let mut locked = sk.lock();
+    tx.enter(sk);
     let flags = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
     // Errors stay in the socket. Without room, the next callback comes when there is some.
     let _ = tx.flush(&mut locked, flags, queue::Wait::No);
-    tx.leave(sk);
+    tx.leave(sk, &locked);
 }

@@ -121,6 +121,7 @@ impl OpenRecord {
         if self.runs.len() >= MANY_RUNS {
             missing = most.saturating_sub(before).max(missing);
         }
+        let flags = sk.alloc_flags();
         let mut new = sk.charge(missing)?;
         if let Some(last) = self.runs.as_mut_slice().last_mut() {
             let n = sk.extend_frag(last, missing);
@@ -131,7 +132,7 @@ impl OpenRecord {
             let run = sk
                 .alloc_frag(missing)
                 .and_then(|run| {
-                    vec::reserve(&mut self.runs, 1, GFP_KERNEL)?;
+                    vec::reserve(&mut self.runs, 1, flags)?;
                     Ok(run)
                 })
                 .inspect_err(|_| {

@@ -11,15 +11,20 @@ use crate::{
     record::Prefix,
     vec, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 use knet::{
     crypto::InFlight,
     mm::{
         Frag,
         FragMut, //
-    },
-    net::sock::Sock, //
+    }, //
 };
+
+/// So many runs that TCP has taken are worth to be moved over.
+const COMPACT: usize = 16;
 
 /// How to wait for an asynchronous driver.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,6 +42,8 @@ struct Pending {
     job: InFlight<Sealed>,
     /// To be put before the ciphertext: the additional data may be there until then.
     header: Prefix,
+    /// Number of runs that it will be.
+    runs: usize,
 }
 
 /// The queue.
@@ -45,6 +52,8 @@ pub(super) struct Queue {
     ready: KVec<Frag>,
     head: usize,
     pending: KVec<Pending>,
+    /// Number of runs that `pending` will be.
+    pending_runs: usize,
     /// Bytes in both.
     bytes: usize,
 }
@@ -55,6 +64,7 @@ impl Queue {
             ready: KVec::new(),
             head: 0,
             pending: KVec::new(),
+            pending_runs: 0,
             bytes: 0,
         }
     }
@@ -79,9 +89,17 @@ impl Queue {
         self.ready().is_empty() && self.pending.first().is_some_and(|p| p.job.is_done())
     }
 
-    /// Has room for another record of `runs` runs, so that [`Queue::push`] does not allocate.
-    pub(super) fn reserve(&mut self, runs: usize) -> Result {
-        vec::reserve(&mut self.ready, runs, GFP_KERNEL)
+    /// Has room for another record of `runs` runs, so that nothing has to be allocated for it
+    /// any more; one that a driver works on, if `pending` says so.
+    pub(super) fn reserve(&mut self, runs: usize, pending: bool, flags: Flags) -> Result {
+        if pending {
+            vec::reserve(&mut self.pending, 1, flags)?;
+        }
+        vec::reserve(
+            &mut self.ready,
+            self.pending_runs.saturating_add(runs),
+            flags,
+        )
     }
 
     fn push_run(&mut self, run: Frag) -> Result {
@@ -92,10 +110,11 @@ impl Queue {
             },
             _ => run,
         };
-        vec::push(&mut self.ready, run)
+        // Room was reserved.
+        self.ready.push_within_capacity(run).map_err(|_| ENOMEM)
     }
 
-    /// Adds a sealed record of `len` bytes.
+    /// Adds a sealed record of `len` bytes. No record waits for a driver.
     pub(super) fn push(&mut self, record: impl Iterator<Item = Frag>, len: usize) -> Result {
         for run in record {
             self.push_run(run)?;
@@ -109,17 +128,24 @@ impl Queue {
         &mut self,
         job: InFlight<Sealed>,
         header: Prefix,
+        runs: usize,
         len: usize,
     ) -> Result {
-        vec::push(&mut self.pending, Pending { job, header })?;
+        let pending = Pending { job, header, runs };
+        // Room was reserved.
+        self.pending
+            .push_within_capacity(pending)
+            .map_err(|_| ENOMEM)?;
+        self.pending_runs = self.pending_runs.saturating_add(runs);
         self.bytes = self.bytes.saturating_add(len);
         Ok(())
     }
 
     /// Moves records that a driver has sealed to those that are ready, in order.
     ///
-    /// A record that could not be sealed is the end of the connection.
-    pub(super) fn reap(&mut self, sk: &Sock, wait: Wait) -> Result {
+    /// Fails with `EBADMSG` if a record could not be sealed: that, and all behind it, cannot be
+    /// sent.
+    pub(super) fn reap(&mut self, wait: Wait) -> Result {
         while let Some(first) = self.pending.first() {
             if !first.job.is_done() {
                 match wait {
@@ -128,9 +154,10 @@ impl Queue {
                     Wait::Uninterrupted => (),
                 }
             }
-            let Ok(Pending { job, header }) = self.pending.remove(0) else {
+            let Ok(Pending { job, header, runs }) = self.pending.remove(0) else {
                 break;
             };
+            self.pending_runs = self.pending_runs.saturating_sub(runs);
             let sealed = job.finish().and_then(|mut runs| {
                 write_header(&mut runs, header)?;
                 for run in runs {
@@ -139,7 +166,6 @@ impl Queue {
                 Ok(())
             });
             if sealed.is_err() {
-                sk.abort(EBADMSG);
                 return Err(EBADMSG);
             }
         }
@@ -153,6 +179,7 @@ impl Queue {
         while let Some(run) = self.ready.as_mut_slice().get_mut(self.head) {
             if run.len() > left {
                 run.trim_front(left);
+                self.compact();
                 return;
             }
             left = left.saturating_sub(run.len());
@@ -162,11 +189,29 @@ impl Queue {
         self.head = 0;
     }
 
+    /// Gives back what TCP has taken, once that is the larger part.
+    fn compact(&mut self) {
+        let rest = self.ready.len().saturating_sub(self.head);
+        if self.head < rest.max(COMPACT) {
+            return;
+        }
+        let head = core::mem::take(&mut self.head);
+        let runs = self.ready.as_mut_slice();
+        for i in 0..rest {
+            let from = head.saturating_add(i);
+            if i < runs.len() && from < runs.len() {
+                runs.swap(i, from);
+            }
+        }
+        self.ready.truncate(rest);
+    }
+
     /// Forgets everything, once drivers are done with it.
     pub(super) fn clear(&mut self) {
         self.ready.clear();
         self.head = 0;
         self.pending.clear();
+        self.pending_runs = 0;
         self.bytes = 0;
     }
 }

@@ -33,6 +33,7 @@ const ALLOWED: Flags = Flags::MORE
     .or(Flags::CMSG_COMPAT)
     .or(Flags::SPLICE_PAGES)
     .or(Flags::EOR)
+    .or(Flags::BATCH)
     .or(Flags::SENDPAGE_NOPOLICY);
 
 /// So many bytes are sealed before TCP gets them: enough for a push to be cheap, and little
@@ -52,17 +53,22 @@ pub(crate) fn sendmsg(sk: &TlsSock<'_>, msg: &mut SendMsg<'_>) -> Result<usize> 
     if flags.any(Flags::MORE) && flags.any(Flags::EOR) {
         return Err(EINVAL);
     }
+    if tx.broken {
+        return Err(EBADMSG);
+    }
+    tx.enter(sk);
     let mut call = Call {
         sk,
         msg,
         flags,
         kind: content_type::DATA,
         accepted: 0,
+        refused: false,
     };
     let result = call
         .run(tx, &mut locked)
         .map_err(|e| locked.send_error(flags, e));
-    tx.leave(sk);
+    tx.leave(sk, &locked);
     if call.accepted > 0 {
         return Ok(call.accepted);
     }
@@ -78,6 +84,8 @@ struct Call<'a, 'b> {
     kind: u8,
     /// Bytes taken from the message.
     accepted: usize,
+    /// TCP took less than it was offered.
+    refused: bool,
 }
 
 impl Call<'_, '_> {
@@ -89,18 +97,29 @@ impl Call<'_, '_> {
         if filled.is_ok() {
             filled = self.fill(tx, locked);
         }
-        let pushed = if tx.queue.is_empty() {
-            Ok(())
+        // An empty message is no reason to wait for those before, nor is an error of TCP's to ask
+        // it again.
+        if tx.queue.is_empty() || self.refused || (self.accepted == 0 && !self.msg.has_control()) {
+            return filled;
+        }
+        // With more to come, a driver may take its time.
+        let wait = if self.flags.any(Flags::MORE) {
+            Wait::No
         } else {
-            // With more to come, a driver may take its time.
-            let wait = if self.flags.any(Flags::MORE) {
-                Wait::No
-            } else {
-                Wait::ForAll
-            };
-            tx.flush(locked, self.flags, wait)
+            Wait::ForAll
         };
+        let pushed = self.push(tx, locked, wait);
         filled.and(pushed)
+    }
+
+    fn push(&mut self, tx: &mut Tx, locked: &mut Locked<'_>, wait: Wait) -> Result {
+        tx.flush(locked, self.flags, wait).inspect_err(|e| {
+            self.refused = true;
+            if *e == EBADMSG {
+                // What was accepted does not go out.
+                self.accepted = 0;
+            }
+        })
     }
 
     /// Learns the content type from the control messages. Data of another type goes out first.
@@ -118,7 +137,7 @@ impl Call<'_, '_> {
             tx.close_record(self.sk, locked, content_type::DATA)?;
         }
         self.kind = kind.ok_or(EINVAL)?;
-        match tx.flush(locked, self.flags, Wait::No) {
+        match self.push(tx, locked, Wait::No) {
             Err(e) if e != EAGAIN => Err(e),
             _ => Ok(()),
         }
@@ -138,7 +157,7 @@ impl Call<'_, '_> {
                 continue;
             }
 
-            let max = usize::from(self.sk.shared().abi.max_payload());
+            let max = usize::from(self.sk.abi().max_payload());
             let room = max.saturating_sub(tx.open.len());
             let len = left.min(room);
             let mut full = left >= room || tx.open.is_full();
@@ -147,7 +166,7 @@ impl Call<'_, '_> {
                     Ok(()) => (),
                     Err(_) => {
                         // What is sealed may be what uses up the memory.
-                        tx.flush(locked, self.flags, Wait::ForAll)?;
+                        self.push(tx, locked, Wait::ForAll)?;
                         self.drop_empty(tx, locked);
                         locked.wait_memory(&mut timeout)?;
                         continue;
@@ -166,7 +185,7 @@ impl Call<'_, '_> {
                     return Err(e);
                 }
                 if tx.queue.bytes() >= BATCH {
-                    tx.flush(locked, self.flags, Wait::No)?;
+                    self.push(tx, locked, Wait::No)?;
                 }
             }
         }
@@ -193,12 +212,12 @@ impl Call<'_, '_> {
 
     /// Pushes what is queued, and waits until TCP can take more.
     fn wait_for_room(
-        &self,
+        &mut self,
         tx: &mut Tx,
         locked: &mut Locked<'_>,
         timeout: &mut Timeout,
     ) -> Result {
-        tx.flush(locked, self.flags, Wait::ForAll)?;
+        self.push(tx, locked, Wait::ForAll)?;
         if !locked.has_room(0) {
             locked.want_room();
             locked.wait_memory(timeout)?;

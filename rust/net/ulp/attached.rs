@@ -11,9 +11,12 @@ use super::{
 };
 use crate::{
     bindings,
-    net::sock::{
-        LockedSock,
-        Sock, //
+    net::{
+        sock::{
+            LockedSock,
+            Sock, //
+        },
+        tls_abi::TlsContext, //
     }, //
 };
 use core::{
@@ -26,7 +29,10 @@ use core::{
 };
 use kernel::{
     prelude::*,
-    sync::Refcount,
+    sync::{
+        atomic::Atomic,
+        Refcount, //
+    },
     time::msecs_to_jiffies,
     types::Opaque, //
 };
@@ -43,18 +49,19 @@ use kernel::{
 ///   happens.
 /// * `state` and `context` are initialised until the socket is closed; `state` is only accessed by
 ///   the owner of the socket's lock.
-/// * `base`, `halves` and the callbacks are written only with the socket's lock and its callback
-///   lock.
+/// * `halves` and the callbacks are written only with the socket's lock and its callback lock,
+///   `base` and `write_space` by a sockmap with the latter alone. Data is detached with both.
 #[repr(C)]
 pub(super) struct Attached<U: Ulp> {
     /// First, as C code looks for it here.
+    pub(super) abi: TlsContext,
     pub(super) shared: U::Shared,
     rcu: Opaque<bindings::kvfree_rcu_head>,
     refs: Refcount,
     pub(super) sk: NonNull<bindings::sock>,
     pub(super) set: &'static ProtoSet<U>,
     /// The protocol below: that of `set`, unless a sockmap has changed it.
-    pub(super) base: UnsafeCell<*mut bindings::proto>,
+    pub(super) base: Atomic<*mut bindings::proto>,
     /// The sum of the halves that are on.
     pub(super) halves: UnsafeCell<usize>,
     /// The callbacks that were there before ours; none as long as ours are not there.
@@ -81,18 +88,20 @@ impl<U: Ulp> Attached<U> {
     ) -> Result<NonNull<Self>> {
         const {
             assert!(!core::mem::needs_drop::<U::Shared>());
+            assert!(core::mem::offset_of!(Self, abi) == 0);
             // What `kfree_rcu()` demands.
             assert!(core::mem::offset_of!(Self, rcu) < 4096);
         };
 
         let this = KBox::new(
             Self {
+                abi: TlsContext::default(),
                 shared: U::shared(),
                 rcu: Opaque::zeroed(),
                 refs: Refcount::new(1),
                 sk,
                 set,
-                base: UnsafeCell::new(set.base()),
+                base: Atomic::new(set.base()),
                 halves: UnsafeCell::new(0),
                 write_space: UnsafeCell::new(None),
                 data_ready: UnsafeCell::new(None),
@@ -125,6 +134,20 @@ impl<U: Ulp> Attached<U> {
             .cast::<Opaque<bindings::delayed_work>>();
         // SAFETY: As the caller promises.
         unsafe { &*kernel::container_of!(delayed, Self, work) }
+    }
+
+    /// Calls the callback for arriving packets that was there before ours.
+    ///
+    /// # Safety
+    ///
+    /// The socket is valid, and its lock is held.
+    pub(super) unsafe fn announce(&self) {
+        // SAFETY: The callback was that of this socket. It is written with the lock only.
+        unsafe {
+            if let Some(data_ready) = *self.data_ready.get() {
+                data_ready(self.sk.as_ptr());
+            }
+        }
     }
 
     /// Ends the work, and keeps it from being scheduled again.
@@ -215,16 +238,18 @@ impl<U: Ulp> Handle<U> {
         &self.get().shared
     }
 
-    /// Has [`Ulp::work`] called in a task, after `delay` milliseconds. Does nothing if that is
-    /// coming anyway, or if the socket is closed.
+    /// Has [`Ulp::work`] called in a task, after `delay` milliseconds, or when that is due
+    /// already. Does nothing if the socket is closed.
     pub fn schedule(&self, delay: u32) {
+        let work = self.get().work.get();
         // SAFETY: The work item is initialised. If it is disabled, C ignores this.
         unsafe {
-            bindings::knet_schedule_delayed_work(
-                self.get().work.get(),
-                msecs_to_jiffies(delay),
-            )
-        };
+            if delay == 0 {
+                bindings::knet_schedule_work_now(work);
+            } else {
+                bindings::knet_schedule_delayed_work(work, msecs_to_jiffies(delay));
+            }
+        }
     }
 }
 
@@ -268,6 +293,11 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
         unsafe { self.attached.context() }
     }
 
+    /// What C code reads of the socket.
+    pub fn abi(&self) -> &'a TlsContext {
+        &self.attached.abi
+    }
+
     /// The shared data.
     pub fn shared(&self) -> &'a U::Shared {
         &self.attached.shared
@@ -288,14 +318,13 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
         }
     }
 
-    /// Tells receivers that there is something for them.
-    pub fn announce(&self) {
-        // SAFETY: The callback was that of this socket. It is set once, with the socket's lock,
-        // before anybody could receive.
-        unsafe {
-            if let Some(data_ready) = *self.attached.data_ready.get() {
-                data_ready(self.attached.sk.as_ptr());
-            }
+    /// Tells receivers that there is something for them. They may call back at once.
+    pub fn announce(&self, locked: &mut LockedSock<'_, U::State>) {
+        // The lock must be that of this socket.
+        if core::ptr::eq(locked.sock(), self.sock()) {
+            // SAFETY: The socket is valid, and locked. No reference to the state exists, since
+            // `locked` is borrowed exclusively.
+            unsafe { self.attached.announce() };
         }
     }
 

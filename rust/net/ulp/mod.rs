@@ -37,7 +37,8 @@ use super::{
     sockopt::{
         OptOut,
         OptVal, //
-    }, //
+    },
+    tls_abi::TlsContext, //
 };
 use kernel::prelude::*;
 
@@ -62,8 +63,8 @@ pub trait Ulp: Sized + 'static {
     /// The attribute of `ss -i` that holds the protocol's own.
     const INFO: u16;
 
-    /// What everybody may look at, at any time, as long as the socket is attached: C code through
-    /// `icsk_ulp_data`, which points to it, callbacks, and netlink. Must not need to be dropped.
+    /// What callbacks may look at, at any time, as long as the socket is attached. Must not need
+    /// to be dropped.
     type Shared: Send + Sync;
 
     /// What the socket's lock protects.
@@ -72,7 +73,7 @@ pub trait Ulp: Sized + 'static {
     /// What has locks of its own.
     type Context: Send + Sync;
 
-    /// The tables of all sockets that are attached.
+    /// The protocol's static memory; always the same.
     fn registry() -> &'static Registry<Self>;
 
     /// The shared data of a new socket.
@@ -119,6 +120,10 @@ pub trait Ulp: Sized + 'static {
         reader: &mut Reader<'_>,
     ) -> Result<usize>;
 
+    /// A reader in the kernel was told of something, and may not sleep where it is: receivers are
+    /// to be told again, by the work.
+    fn read_later(sk: &Handle<Self>);
+
     /// Packets have arrived. A callback of TCP's. Returns whether receivers are to be told.
     fn data_ready(sk: &Handle<Self>, guarded: &mut Guarded<'_, Self::State>) -> bool;
 
@@ -128,12 +133,13 @@ pub trait Ulp: Sized + 'static {
     /// Does in a task what [`Handle::schedule`] was called for.
     fn work(sk: &UlpSock<'_, Self>);
 
-    /// The socket is being closed; no other call is under way or will come. What has to be done
-    /// with the lock is done here. Afterwards state and context are dropped, without the lock.
-    fn close(sk: &mut LockedSock<'_, Self::State>, context: &Self::Context, shared: &Self::Shared);
+    /// The socket is being closed; no other call is under way or will come, but for callbacks.
+    /// What has to be done with a lock is done here. Afterwards state and context are dropped,
+    /// without any.
+    fn close(sk: &UlpSock<'_, Self>);
 
     /// Writes what netlink shows of the socket.
-    fn info(shared: &Self::Shared, nest: &mut Nest<'_>) -> Result;
+    fn info(abi: &TlsContext, nest: &mut Nest<'_>) -> Result;
 
     /// The most bytes of message that [`Ulp::info`] needs.
     fn info_size() -> usize;

@@ -4,6 +4,7 @@
 
 use super::{
     vtable,
+    Registry,
     Ulp, //
 };
 use crate::bindings;
@@ -18,7 +19,8 @@ use kernel::{
         Atomic,
         Relaxed,
         Release, //
-    }, //
+    },
+    types::Opaque, //
 };
 
 /// A direction of a socket.
@@ -34,10 +36,13 @@ pub enum Half {
 const CONFIGS: usize = 4;
 
 /// The tables for all combinations of halves, made from those that a socket had before.
+///
+/// C may change single functions in a table (sockmap does), so there are no references to them.
 pub(super) struct ProtoSet<U: Ulp> {
+    registry: &'static Registry<U>,
     base: *mut bindings::proto,
     base_ops: *const bindings::proto_ops,
-    protos: [bindings::proto; CONFIGS],
+    protos: [Opaque<bindings::proto>; CONFIGS],
     ops: [bindings::proto_ops; CONFIGS],
     next: *mut ProtoSet<U>,
     _ulp: PhantomData<U>,
@@ -48,6 +53,7 @@ impl<U: Ulp> ProtoSet<U> {
     ///
     /// Both pointers are valid, and stay so as long as any socket uses the set.
     unsafe fn new(
+        registry: &'static Registry<U>,
         base: *mut bindings::proto,
         base_ops: *const bindings::proto_ops,
     ) -> Result<NonNull<Self>> {
@@ -55,9 +61,10 @@ impl<U: Ulp> ProtoSet<U> {
         let copy = || unsafe { (core::ptr::read(base), core::ptr::read(base_ops)) };
         let mut this = KBox::new(
             Self {
+                registry,
                 base,
                 base_ops,
-                protos: core::array::from_fn(|_| copy().0),
+                protos: core::array::from_fn(|_| Opaque::new(copy().0)),
                 ops: core::array::from_fn(|_| copy().1),
                 next: core::ptr::null_mut(),
                 _ulp: PhantomData,
@@ -66,6 +73,8 @@ impl<U: Ulp> ProtoSet<U> {
         )?;
         let ProtoSet { protos, ops, .. } = &mut *this;
         for (halves, (proto, ops)) in (0..CONFIGS).zip(protos.iter_mut().zip(ops)) {
+            // SAFETY: Nobody else has the set yet.
+            let proto = unsafe { &mut *proto.get() };
             vtable::fill_base::<U>(proto);
             if halves & Half::Send as usize != 0 {
                 vtable::fill_send::<U>(proto, ops);
@@ -75,6 +84,11 @@ impl<U: Ulp> ProtoSet<U> {
             }
         }
         Ok(NonNull::from(KBox::leak(this)))
+    }
+
+    /// Where the set belongs.
+    pub(super) fn registry(&self) -> &'static Registry<U> {
+        self.registry
     }
 
     /// The table that the set was made from.
@@ -92,7 +106,7 @@ impl<U: Ulp> ProtoSet<U> {
         &self,
         halves: usize,
     ) -> Option<(*const bindings::proto, *const bindings::proto_ops)> {
-        Some((self.protos.get(halves)?, self.ops.get(halves)?))
+        Some((self.protos.get(halves)?.get(), self.ops.get(halves)?))
     }
 }
 
@@ -121,12 +135,13 @@ impl<U: Ulp> ProtoSets<U> {
     /// Both pointers are valid, and stay so as long as any socket is attached.
     pub(super) unsafe fn get(
         &'static self,
+        registry: &'static Registry<U>,
         base: *mut bindings::proto,
         base_ops: *const bindings::proto_ops,
     ) -> Result<&'static ProtoSet<U>> {
         let mut next = self.first.load(Acquire);
         let first = next;
-        // SAFETY: By the type invariant these are sets, which nobody changes or frees.
+        // SAFETY: By the type invariant these are sets, which nobody frees.
         while let Some(set) = unsafe { next.as_ref() } {
             if set.base == base && set.base_ops == base_ops {
                 return Ok(set);
@@ -134,7 +149,7 @@ impl<U: Ulp> ProtoSets<U> {
             next = set.next;
         }
         // SAFETY: As the caller promises.
-        let new = unsafe { ProtoSet::new(base, base_ops) }?;
+        let new = unsafe { ProtoSet::new(registry, base, base_ops) }?;
         let mut expected = first;
         loop {
             // SAFETY: The new set is ours until it is in the list.

@@ -17,7 +17,12 @@ use kernel::{
     sync::atomic::{
         Acquire,
         Atomic,
+        Relaxed,
         Release, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
     },
     types::Opaque, //
 };
@@ -26,6 +31,8 @@ use kernel::{
 pub struct Registry<U: Ulp> {
     ops: Opaque<bindings::tcp_ulp_ops>,
     in_use: Atomic<bool>,
+    /// Number of sockets that are attached.
+    sockets: Atomic<i32>,
     pub(super) sets: ProtoSets<U>,
 }
 
@@ -39,8 +46,21 @@ impl<U: Ulp> Registry<U> {
         Self {
             ops: Opaque::zeroed(),
             in_use: Atomic::new(false),
+            sockets: Atomic::new(0),
             sets: ProtoSets::new(),
         }
+    }
+}
+
+impl<U: Ulp> Registry<U> {
+    /// A socket was attached.
+    pub(super) fn attached(&self) {
+        self.sockets.add(1, Relaxed);
+    }
+
+    /// A socket is not attached any more.
+    pub(super) fn detached(&self) {
+        self.sockets.fetch_add(-1, Release);
     }
 }
 
@@ -48,13 +68,13 @@ impl<U: Ulp> Registry<U> {
 ///
 /// # Invariants
 ///
-/// The `ops` of the registry of `U` are registered.
+/// The `ops` of `registry` are registered.
 #[pin_data(PinnedDrop)]
 pub struct Registration<U: Ulp> {
     /// Sockets count in what this has allocated. Dropped after the protocol is unregistered.
     #[pin]
     _pernet: Pernet,
-    _ulp: core::marker::PhantomData<fn() -> U>,
+    registry: &'static Registry<U>,
 }
 
 impl<U: Ulp> Registration<U> {
@@ -63,15 +83,12 @@ impl<U: Ulp> Registration<U> {
     pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             _pernet <- Pernet::register(),
-            _ulp: {
-                register::<U>(module)?;
-                core::marker::PhantomData
-            },
+            registry: register::<U>(module)?,
         })
     }
 }
 
-fn register<U: Ulp>(module: &'static ThisModule) -> Result {
+fn register<U: Ulp>(module: &'static ThisModule) -> Result<&'static Registry<U>> {
     let registry = U::registry();
     if registry.in_use.xchg(true, Acquire) {
         return Err(EEXIST);
@@ -84,19 +101,21 @@ fn register<U: Ulp>(module: &'static ThisModule) -> Result {
     if ret.is_err() {
         registry.in_use.store(false, Release);
     }
-    ret
+    ret.map(|()| registry)
 }
 
 #[pinned_drop]
 impl<U: Ulp> PinnedDrop for Registration<U> {
     fn drop(self: Pin<&mut Self>) {
-        let registry = U::registry();
-        // SAFETY: By the type invariant it is registered. Attached sockets hold a reference to
-        // the module, so this is not dropped as long as there are any.
-        unsafe {
-            bindings::tcp_unregister_ulp(registry.ops.get());
-            registry.sets.free();
+        // SAFETY: By the type invariant it is registered.
+        unsafe { bindings::tcp_unregister_ulp(self.registry.ops.get()) };
+        // Sockets keep the module from being unloaded, so none is left in its exit function. One
+        // may be if this is dropped anywhere else, and it uses what is freed now.
+        while self.registry.sockets.load(Acquire) != 0 {
+            fsleep(Delta::from_millis(10));
         }
-        registry.in_use.store(false, Release);
+        // SAFETY: No socket is attached, and none will be.
+        unsafe { self.registry.sets.free() };
+        self.registry.in_use.store(false, Release);
     }
 }

@@ -9,6 +9,7 @@
 use super::{
     attached::{
         Attached,
+        Callback,
         Handle,
         UlpSock, //
     },
@@ -43,7 +44,13 @@ use core::{
 };
 use kernel::{
     prelude::*,
-    sync::rcu, //
+    sync::{
+        atomic::{
+            Acquire,
+            Release, //
+        },
+        rcu, //
+    }, //
 };
 
 // Events of `include/uapi/linux/eventpoll.h`, whose definitions bindgen does not understand.
@@ -122,10 +129,7 @@ unsafe fn use_tables<U: Ulp>(attached: &Attached<U>) {
     // SAFETY: The socket is valid and locked. Others read the fields at any time, so they are
     // written with single stores. The tables live as long as sockets are attached.
     unsafe {
-        core::ptr::write_volatile(
-            &raw mut (*sk).__sk_common.skc_prot,
-            proto.cast_mut(),
-        );
+        bindings::knet_set_prot(sk, proto.cast_mut());
         let socket = (*sk).sk_socket;
         if !socket.is_null() {
             core::ptr::write_volatile(&raw mut (*socket).ops, ops);
@@ -194,11 +198,13 @@ unsafe fn try_init<U: Ulp>(sk: *mut bindings::sock) -> Result {
     if u32::from(state) != bindings::TCP_ESTABLISHED {
         return Err(ENOTCONN);
     }
+    let registry = U::registry();
     // SAFETY: The tables of a socket are static, or belong to a protocol below that cannot go
     // away before its sockets.
-    let set = unsafe { U::registry().sets.get(base, base_ops) }?;
+    let set = unsafe { registry.sets.get(registry, base, base_ops) }?;
     // SAFETY: The socket is valid until `close()` has detached the data.
     let new = unsafe { Attached::<U>::new(sk, set, work::<U>) }?;
+    registry.attached();
     // SAFETY: The socket is valid and locked, and nothing is attached. The data is initialised.
     unsafe {
         bindings::knet_callback_lock(sk.as_ptr());
@@ -211,17 +217,17 @@ unsafe fn try_init<U: Ulp>(sk: *mut bindings::sock) -> Result {
 
 /// # Safety
 ///
-/// C calls this with an attached socket, in a task, with the lock of the socket.
+/// C calls this with an attached socket and its callback lock.
 unsafe extern "C" fn update<U: Ulp>(
     sk: *mut bindings::sock,
     proto: *mut bindings::proto,
     write_space: Option<unsafe extern "C" fn(*mut bindings::sock)>,
 ) {
-    // SAFETY: The socket is valid, and locked, so nothing is detached meanwhile.
+    // SAFETY: The socket is valid. With the callback lock nothing is detached meanwhile.
     unsafe {
         match attached::<U>(sk) {
             Some(attached) => {
-                *attached.base.get() = proto;
+                attached.base.store(proto, Release);
                 if (*attached.write_space.get()).is_some() {
                     *attached.write_space.get() = write_space;
                 } else {
@@ -253,7 +259,7 @@ unsafe extern "C" fn setsockopt<U: Ulp>(
     if level != U::LEVEL {
         // SAFETY: The protocol below has the function, and gets what it would have got.
         return unsafe {
-            match (**attached.base.get()).setsockopt {
+            match (*attached.base.load(Acquire)).setsockopt {
                 Some(f) => f(sk, level, name, value, len),
                 None => EOPNOTSUPP.to_errno(),
             }
@@ -283,7 +289,7 @@ unsafe extern "C" fn getsockopt<U: Ulp>(
     if level != U::LEVEL {
         // SAFETY: The protocol below has the function, and gets what it would have got.
         return unsafe {
-            match (**attached.base.get()).getsockopt {
+            match (*attached.base.load(Acquire)).getsockopt {
                 Some(f) => f(sk, level, name, value, len),
                 None => EOPNOTSUPP.to_errno(),
             }
@@ -435,6 +441,13 @@ unsafe extern "C" fn read_sock<U: Ulp>(
     let Some(attached) = (unsafe { attached::<U>(sk) }) else {
         return ENOTCONN.to_errno();
     };
+    // SAFETY: The socket is valid.
+    if !unsafe { bindings::knet_sock_owned(sk) } {
+        // A stream parser that was told in a callback. It has to come back in a task, which it
+        // does when it is told with the lock.
+        Handle::lend(attached, U::read_later);
+        return 0;
+    }
     // SAFETY: The descriptor is valid during the call.
     let result = unsafe { Reader::from_raw(desc, actor) }.and_then(|mut reader| {
         // SAFETY: The socket is not closed before the call returns. Its owner, who calls this,
@@ -516,7 +529,7 @@ unsafe extern "C" fn data_ready<U: Ulp>(sk: *mut bindings::sock) {
                 U::data_ready(handle, &mut guarded)
             });
             if announce {
-                UlpSock::new(attached).announce();
+                attached.announce();
             }
         }
     }
@@ -543,22 +556,23 @@ unsafe extern "C" fn close<U: Ulp>(sk: *mut bindings::sock, timeout: c_long) {
         return;
     };
     attached.disable_work();
+    // SAFETY: The contents are dropped further down.
+    U::close(&unsafe { UlpSock::new(attached) });
+    let base;
     {
         // SAFETY: The socket is valid, and its state is only accessed through its lock.
-        let mut locked = unsafe { LockedSock::lock(Sock::from_raw(sk), attached.state()) };
-        // SAFETY: The contents are dropped further down.
-        U::close(&mut locked, unsafe { attached.context() }, &attached.shared);
+        let _locked = unsafe { LockedSock::lock(Sock::from_raw(sk), attached.state()) };
         // SAFETY: The socket is valid and locked; with the callback lock in addition, the
         // callback may be changed. Readers of RCU see the data, or nothing.
         unsafe {
             bindings::knet_callback_lock(sk);
             bindings::knet_set_ulp_data(sk, core::ptr::null_mut());
-            core::ptr::write_volatile(
-                &raw mut (*sk).__sk_common.skc_prot,
-                *attached.base.get(),
-            );
-            if let Some(saved) = *attached.write_space.get() {
-                (*sk).sk_write_space = Some(saved);
+            base = attached.base.load(Acquire);
+            core::ptr::write_volatile(&raw mut (*sk).__sk_common.skc_prot, base);
+            // Somebody who came later has to put back what was there before himself.
+            let ours: Callback = write_space::<U>;
+            if (*sk).sk_write_space.is_some_and(|f| f as usize == ours as usize) {
+                (*sk).sk_write_space = *attached.write_space.get();
             }
             if let Some(saved) = *attached.data_ready.get() {
                 (*sk).sk_data_ready = Some(saved);
@@ -571,8 +585,9 @@ unsafe extern "C" fn close<U: Ulp>(sk: *mut bindings::sock, timeout: c_long) {
     // SAFETY: The protocol below has the function. The data is not used after its reference is
     // given back.
     unsafe {
-        let base = *attached.base.get();
+        let registry = attached.set.registry();
         Attached::put(NonNull::from(attached));
+        registry.detached();
         if let Some(f) = (*base).close {
             f(sk, timeout);
         }
@@ -595,7 +610,7 @@ unsafe extern "C" fn get_info<U: Ulp>(
     let guard = rcu::read_lock();
     // SAFETY: The socket is valid. The data is not freed before the end of the grace period.
     let result = match unsafe { attached::<U>(sk) } {
-        Some(attached) => U::info(&attached.shared, &mut nest),
+        Some(attached) => U::info(&attached.abi, &mut nest),
         // It is being closed: no error, and nothing to show.
         None => return 0,
     };
