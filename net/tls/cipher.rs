@@ -183,7 +183,8 @@ impl Suite {
         let iv = nonce.get(self.salt_len..);
         let fields = bytes.get_mut(INFO_LEN..).and_then(|b| {
             let (to_iv, rest) = b.split_at_mut_checked(self.iv_len)?;
-            let (_, to_seq) = rest.split_at_mut_checked(self.key_len.saturating_add(self.salt_len))?;
+            let (_, to_seq) =
+                rest.split_at_mut_checked(self.key_len.saturating_add(self.salt_len))?;
             Some((to_iv, to_seq))
         });
         if let (Some(iv), Some((to_iv, to_seq))) = (iv, fields) {

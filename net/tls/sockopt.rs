@@ -114,10 +114,7 @@ fn read_keys(value: &OptVal<'_>, others: [Option<&Protection>; 2]) -> Result<New
         .copy_from_slice(&head);
 
     let fields = suite.split(bytes).ok_or(EINVAL)?;
-    let aead = Arc::new(
-        Aead::new(suite.algorithm, fields.key, TAG_LEN)?,
-        GFP_KERNEL,
-    )?;
+    let aead = Arc::new(Aead::new(suite.algorithm, fields.key, TAG_LEN)?, GFP_KERNEL)?;
     let protection = Protection::new(version, suite, fields.nonce_base(), fields.seq);
     let keys = KBox::new(Keys { info, protection }, GFP_KERNEL)?;
     Ok((keys, aead))
@@ -178,14 +175,20 @@ fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     // A key is not changed under a send that is under way.
     let mut tx = sk.context().tx.lock_interruptible()?;
     let mut locked = sk.lock();
-    let first = set_keys(sk, &mut locked, value, Direction::Tx, |state, (keys, aead)| {
-        match tx.as_mut() {
-            Some(tx) => tx.set_aead(aead)?,
-            None => *tx = Some(KBox::new(Tx::new(aead)?, GFP_KERNEL)?),
-        }
-        state.tx = Some(keys);
-        Ok(())
-    })?;
+    let first = set_keys(
+        sk,
+        &mut locked,
+        value,
+        Direction::Tx,
+        |state, (keys, aead)| {
+            match tx.as_mut() {
+                Some(tx) => tx.set_aead(aead)?,
+                None => *tx = Some(KBox::new(Tx::new(aead)?, GFP_KERNEL)?),
+            }
+            state.tx = Some(keys);
+            Ok(())
+        },
+    )?;
     if !first {
         return Ok(());
     }
@@ -199,13 +202,19 @@ fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
 /// Sets the keys for receiving, or replaces them.
 fn set_rx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     let mut locked = sk.lock();
-    let first = set_keys(sk, &mut locked, value, Direction::Rx, |state, (keys, aead)| {
-        match state.rx.as_mut() {
-            Some(rx) => rx.set_keys(keys, aead, sk.shared())?,
-            None => state.rx = Some(KBox::new(Rx::new(keys, aead)?, GFP_KERNEL)?),
-        }
-        Ok(())
-    })?;
+    let first = set_keys(
+        sk,
+        &mut locked,
+        value,
+        Direction::Rx,
+        |state, (keys, aead)| {
+            match state.rx.as_mut() {
+                Some(rx) => rx.set_keys(keys, aead, sk.shared())?,
+                None => state.rx = Some(KBox::new(Rx::new(keys, aead)?, GFP_KERNEL)?),
+            }
+            Ok(())
+        },
+    )?;
     if !first {
         // Somebody may have been waiting for the new key.
         sk.announce(&mut locked);

@@ -20,11 +20,10 @@
     unused_imports
 )]
 
-
+pub use kernel::bindings::{iov_iter, page, seq_file};
 /// Types that the kernel crate hands out as well; the same types, so that its abstractions (for
 /// example those of I/O vectors) work together with ours.
 use kernel::ffi;
-pub use kernel::bindings::{iov_iter, page, seq_file};
 
 type __kernel_size_t = usize;
 type __kernel_ssize_t = isize;

@@ -74,9 +74,8 @@ impl Aead {
     /// error if it does not take the key.
     pub fn new(algorithm: &CStr, key: &[u8], tag_len: usize) -> Result<Self> {
         // SAFETY: `algorithm` is a valid string.
-        let tfm = from_err_ptr(unsafe {
-            bindings::crypto_alloc_aead(algorithm.as_char_ptr(), 0, 0)
-        })?;
+        let tfm =
+            from_err_ptr(unsafe { bindings::crypto_alloc_aead(algorithm.as_char_ptr(), 0, 0) })?;
         let tfm = NonNull::new(tfm).ok_or(ENOMEM)?;
         // INVARIANT: The transform is ours. It is not used before the key is set: until then
         // errors return below.
@@ -205,7 +204,12 @@ impl Request {
         let mut this = Self { inner };
         // SAFETY: `crypto_req_done()` takes a pointer to a `struct crypto_wait`, and `wait` lives
         // as long as the request.
-        unsafe { this.set_callback(Some(bindings::crypto_req_done), (&raw mut (*ptr).wait).cast()) };
+        unsafe {
+            this.set_callback(
+                Some(bindings::crypto_req_done),
+                (&raw mut (*ptr).wait).cast(),
+            )
+        };
         Ok(this)
     }
 
@@ -342,14 +346,8 @@ impl Request {
         let mut src_room = [const { MaybeUninit::uninit() }; SRC_MAX];
         let mut dst_room = [const { MaybeUninit::uninit() }; DST_MAX];
         let aad_buf = self.set_inputs(iv, aad)?;
-        let (src, dst) = self.tables(
-            aad,
-            aad_buf,
-            text,
-            dst,
-            len,
-            (&mut src_room, &mut dst_room),
-        )?;
+        let (src, dst) =
+            self.tables(aad, aad_buf, text, dst, len, (&mut src_room, &mut dst_room))?;
         // SAFETY: `tables()` has checked the lengths. `text` and `dst` are borrowed, the latter
         // exclusively, and the request has completed when `run()` returns.
         unsafe { self.run(Op::Seal, aad.len(), len, src, dst) }

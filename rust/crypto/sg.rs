@@ -78,7 +78,12 @@ impl<'t> Table<'t> {
     }
 
     /// Adds the part of `frags` that begins `skip` bytes from their start, up to `len` bytes.
-    pub(super) fn push_range(&mut self, frags: &[FragMut], mut skip: usize, mut len: usize) -> Result {
+    pub(super) fn push_range(
+        &mut self,
+        frags: &[FragMut],
+        mut skip: usize,
+        mut len: usize,
+    ) -> Result {
         for frag in frags.iter().map(FragMut::frag) {
             if len == 0 {
                 break;

@@ -162,6 +162,7 @@ int knet_sock_intr_errno(long timeo)
 
 void knet_smp_wmb(void)
 {
+	/* The caller says what it goes with. */
 	smp_wmb();
 }
 

@@ -97,7 +97,8 @@ impl Frag {
         let joined = self.len.checked_add(next.len);
         match joined {
             Some(len)
-                if next.page == self.page && self.offset.checked_add(self.len) == Some(next.offset) =>
+                if next.page == self.page
+                    && self.offset.checked_add(self.len) == Some(next.offset) =>
             {
                 // INVARIANT: Both ranges lie within the same page, one behind the other.
                 self.len = len;

@@ -139,9 +139,7 @@ pub struct Scratch<const SIZE: usize> {
 impl<const SIZE: usize> Scratch<SIZE> {
     /// Takes the memory away from the pool.
     pub fn into_runs(mut self) -> KVec<FragMut> {
-        self.runs
-            .take()
-            .map_or(KVec::new(), KBox::into_inner)
+        self.runs.take().map_or(KVec::new(), KBox::into_inner)
     }
 }
 
@@ -155,7 +153,9 @@ impl<const SIZE: usize> Deref for Scratch<SIZE> {
 
 impl<const SIZE: usize> DerefMut for Scratch<SIZE> {
     fn deref_mut(&mut self) -> &mut [FragMut] {
-        self.runs.as_mut().map_or(&mut [], |runs| runs.as_mut_slice())
+        self.runs
+            .as_mut()
+            .map_or(&mut [], |runs| runs.as_mut_slice())
     }
 }
 
@@ -169,10 +169,7 @@ impl<const SIZE: usize> Drop for Scratch<SIZE> {
         };
         let raw = KBox::into_raw(runs);
         // INVARIANT: The slot owns the buffer if it was null before.
-        if slot
-            .cmpxchg(core::ptr::null_mut(), raw, Full)
-            .is_err()
-        {
+        if slot.cmpxchg(core::ptr::null_mut(), raw, Full).is_err() {
             // SAFETY: The buffer is still ours.
             wipe(unsafe { KBox::from_raw(raw) });
         }

@@ -197,9 +197,8 @@ impl<'a> SendMsg<'a> {
         let mut offset = 0;
         // SAFETY: The iterator is valid, and there is room for one page. From an iterator that is
         // not a user's no reference or pin is taken.
-        let got = unsafe {
-            bindings::iov_iter_extract_pages(iter, &mut pages, max, 1, 0, &mut offset)
-        };
+        let got =
+            unsafe { bindings::iov_iter_extract_pages(iter, &mut pages, max, 1, 0, &mut offset) };
         if got < 0 {
             return Err(Error::from_errno(got as c_int));
         }

@@ -482,20 +482,14 @@ impl<'a, T> LockedSock<'a, T> {
     pub fn wait_data(&mut self, flag: &Flag, timeout: &mut Timeout) -> Result {
         // SAFETY: The socket is valid and locked, and has its queue as long as it has users. No
         // reference to the data exists, since `self` is borrowed exclusively.
-        let ret = unsafe {
-            bindings::knet_sk_wait_data_flag(self.raw(), &mut timeout.0, flag.as_ptr())
-        };
+        let ret =
+            unsafe { bindings::knet_sk_wait_data_flag(self.raw(), &mut timeout.0, flag.as_ptr()) };
         self.waited(ret, timeout)
     }
 
     /// Gives up the lock until `flag` is cleared and `queue` is woken. Otherwise as
     /// [`LockedSock::wait_data`].
-    pub fn wait_clear(
-        &mut self,
-        queue: &WaitQueue,
-        flag: &Flag,
-        timeout: &mut Timeout,
-    ) -> Result {
+    pub fn wait_clear(&mut self, queue: &WaitQueue, flag: &Flag, timeout: &mut Timeout) -> Result {
         // SAFETY: The socket is valid and locked. No reference to the data exists.
         let ret = unsafe {
             bindings::knet_sk_wait_flag(

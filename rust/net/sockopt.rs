@@ -154,4 +154,3 @@ pub(crate) fn to_errno(result: Result) -> c_int {
         Err(e) => e.to_errno(),
     }
 }
-

@@ -42,7 +42,9 @@ impl Frame {
     /// Reads the header at the start of `bytes`, which are as many as [`Protection::prefix_len`]
     /// says, or more.
     pub(crate) fn parse(protection: &Protection, bytes: &[u8]) -> Result<Self, Malformed> {
-        let [kind, v0, v1, len @ ..] = *bytes.first_chunk::<HEADER_LEN>().ok_or(Malformed::TooShort)?;
+        let [kind, v0, v1, len @ ..] = *bytes
+            .first_chunk::<HEADER_LEN>()
+            .ok_or(Malformed::TooShort)?;
         let body = usize::from(u16::from_be_bytes(len));
         // What a record has besides its payload, less the header.
         let overhead = protection.overhead().saturating_sub(HEADER_LEN);

@@ -163,9 +163,12 @@ impl Rx {
         shared: &Shared,
         atomic: bool,
     ) -> Result<bool> {
-        let result = self
-            .stream
-            .look(queue, &self.keys.protection, sk, if atomic { GFP_ATOMIC } else { GFP_KERNEL });
+        let result = self.stream.look(
+            queue,
+            &self.keys.protection,
+            sk,
+            if atomic { GFP_ATOMIC } else { GFP_KERNEL },
+        );
         self.publish(shared);
         result.map(|()| self.stream.announce())
     }

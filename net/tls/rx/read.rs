@@ -96,7 +96,7 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
             return Err(Error::from_errno(-EKEYEXPIRED));
         }
         loop {
-            if self.rx()?.stream.is_ready() {
+            if self.is_ready()? {
                 return Ok(true);
             }
             self.check_error(has_some)?;
@@ -119,6 +119,17 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
             self.locked
                 .wait_data(&self.sk.shared().rx.ready, &mut self.timeout)?;
         }
+    }
+
+    /// Whether a record is complete, and still there.
+    fn is_ready(&mut self) -> Result<bool> {
+        if !self.rx()?.stream.is_ready() {
+            return Ok(false);
+        }
+        self.with_queue(|rx, queue, _| {
+            rx.stream.check(queue);
+            Ok(rx.stream.is_ready())
+        })
     }
 
     /// A record that this reader finds is its own: others are told when it leaves it.

@@ -223,6 +223,17 @@ impl Stream {
         Ok(())
     }
 
+    /// Makes sure that a record which was complete still is. Somebody who has been reading from
+    /// TCP since before there were keys may have taken it.
+    pub(super) fn check(&mut self, queue: &RecvQueue<'_>) {
+        let here = queue.len().saturating_sub(self.opened);
+        if self.stash.is_none() && self.frame.is_some_and(|frame| here < frame.len) {
+            self.frame = None;
+            self.ready = false;
+            self.announced = false;
+        }
+    }
+
     /// The current record was opened.
     pub(super) fn done(&mut self, queue: &mut RecvQueue<'_>) {
         let len = self.frame.take().map_or(0, |frame| frame.len);

@@ -202,14 +202,21 @@ fn every_carry() {
     }
 }
 
-/// RFC 8446 5.3 and RFC 5246 6.1: a sequence number does not wrap.
+/// RFC 8446 5.3 and RFC 5246 6.1: a sequence number does not wrap. However often somebody tries,
+/// the last record stays the last one.
 #[test]
 fn the_last_number_has_no_successor() {
     for (suite, version) in combinations() {
         let mut p = Protection::new(version, suite, [0x55; NONCE_LEN], u64::MAX - 2);
         assert_eq!(p.advance(), Ok(()));
         assert_eq!(p.advance(), Ok(()));
-        assert_eq!(p.advance(), Err(SequenceWrapped));
+        let last = p.clone();
+        for _ in 0..3 {
+            assert_eq!(p.advance(), Err(SequenceWrapped));
+            assert_eq!(p.crypto_iv(), last.crypto_iv());
+            assert_eq!(p.aad(23, 5).as_slice(), last.aad(23, 5).as_slice());
+            assert_eq!(p.header(23, 5).as_slice(), last.header(23, 5).as_slice());
+        }
     }
 }
 

@@ -171,8 +171,7 @@ impl Tx {
                 self.queue.reap(queue::Wait::Uninterrupted)?;
             }
         } else {
-            self.open
-                .seal(&mut self.request, &iv, &aad, crypt_len)?;
+            self.open.seal(&mut self.request, &iv, &aad, crypt_len)?;
             self.open.write_at(0, header.as_slice())?;
             self.queue.push(self.open.drain(), total)?;
         }
@@ -188,8 +187,7 @@ impl Tx {
         let flags = locked.alloc_flags();
         let aead = self.request.aead();
         if aead.is_async() && !self.open.has_job() {
-            self.open
-                .set_job(Prepared::new(aead.clone(), flags)?)?;
+            self.open.set_job(Prepared::new(aead.clone(), flags)?)?;
         }
         self.open.reserve(
             locked,

@@ -115,7 +115,9 @@ impl<U: Ulp> Attached<U> {
         // SAFETY: The slot is valid for writes, and stays where it is, in the box. On an error it
         // is as uninitialised as before.
         if let Err(e) = unsafe { U::context().__init(slot) } {
-            drop(ManuallyDrop::into_inner(KBox::into_inner(this).state.into_inner()));
+            drop(ManuallyDrop::into_inner(
+                KBox::into_inner(this).state.into_inner(),
+            ));
             return Err(e);
         }
         // SAFETY: The work item is in the box, where it stays.

@@ -571,7 +571,10 @@ unsafe extern "C" fn close<U: Ulp>(sk: *mut bindings::sock, timeout: c_long) {
             core::ptr::write_volatile(&raw mut (*sk).__sk_common.skc_prot, base);
             // Somebody who came later has to put back what was there before himself.
             let ours: Callback = write_space::<U>;
-            if (*sk).sk_write_space.is_some_and(|f| f as usize == ours as usize) {
+            if (*sk)
+                .sk_write_space
+                .is_some_and(|f| f as usize == ours as usize)
+            {
                 (*sk).sk_write_space = *attached.write_space.get();
             }
             if let Some(saved) = *attached.data_ready.get() {
@@ -630,4 +633,3 @@ unsafe extern "C" fn get_info<U: Ulp>(
 unsafe extern "C" fn get_info_size<U: Ulp>(_sk: *const bindings::sock, _net_admin: bool) -> usize {
     U::info_size()
 }
-
