@@ -74,8 +74,8 @@ impl Aead {
     /// error if it does not take the key.
     pub fn new(algorithm: &CStr, key: &[u8], tag_len: usize) -> Result<Self> {
         // SAFETY: `algorithm` is a valid string.
-        let tfm =
-            from_err_ptr(unsafe { bindings::crypto_alloc_aead(algorithm.as_char_ptr(), 0, 0) })?;
+        let tfm = unsafe { bindings::crypto_alloc_aead(algorithm.as_char_ptr(), 0, 0) };
+        let tfm = from_err_ptr(tfm)?;
         let tfm = NonNull::new(tfm).ok_or(ENOMEM)?;
         // INVARIANT: The transform is ours. It is not used before the key is set: until then
         // errors return below.

@@ -5,7 +5,7 @@
 //! C headers: [`include/uapi/linux/snmp.h`](srctree/include/uapi/linux/snmp.h),
 //! [`include/net/snmp.h`](srctree/include/net/snmp.h)
 
-use super::sock::Net;
+use super::ns::Net;
 use crate::bindings;
 use kernel::prelude::*;
 

@@ -5,6 +5,7 @@
 pub mod diag;
 pub mod mib;
 pub mod msg;
+pub mod ns;
 mod offload;
 mod pernet;
 pub mod pipe;

@@ -7,7 +7,7 @@
 
 use super::{
     mib::COUNTERS,
-    sock::Net, //
+    ns::Net, //
 };
 use crate::bindings;
 use kernel::{

@@ -7,6 +7,7 @@
 
 use super::{
     msg::Flags,
+    ns::Net,
     recvq::RecvQueue, //
 };
 use crate::{
@@ -34,29 +35,6 @@ use kernel::{
         Opaque, //
     }, //
 };
-
-/// A network namespace (`struct net`).
-#[repr(transparent)]
-pub struct Net(Opaque<bindings::net>);
-
-// SAFETY: What can be done with a shared reference may be done from any thread.
-unsafe impl Sync for Net {}
-
-impl Net {
-    /// Wraps a pointer from C.
-    ///
-    /// # Safety
-    ///
-    /// `net` is valid for `'a`.
-    pub(crate) unsafe fn from_raw<'a>(net: *mut bindings::net) -> &'a Self {
-        // SAFETY: `Net` is a transparent wrapper; the caller promises that it is valid.
-        unsafe { &*net.cast() }
-    }
-
-    pub(crate) fn as_raw(&self) -> *mut bindings::net {
-        self.0.get()
-    }
-}
 
 /// A TCP socket (`struct sock`). Its lock is not held, as far as this type knows.
 ///

@@ -17,6 +17,7 @@
 //! [`include/linux/net.h`](srctree/include/linux/net.h) (`struct proto_ops`)
 
 mod attached;
+mod io;
 mod proto;
 mod registration;
 mod vtable;

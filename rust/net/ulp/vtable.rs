@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What C calls: one function for each operation of a protocol.
+//! What C calls: one function for each operation of a protocol, but for those in [`io`].
 //!
 //! The data of a socket is found through `icsk_ulp_data`. In calls from user space it is there:
 //! the socket cannot be closed before they return, since they hold a reference to the file, or
@@ -10,9 +10,9 @@ use super::{
     attached::{
         Attached,
         Callback,
-        Handle,
         UlpSock, //
     },
+    io,
     proto::Half,
     Ulp, //
 };
@@ -20,15 +20,7 @@ use crate::{
     bindings,
     net::{
         diag::Nest,
-        msg::{
-            Flags,
-            RecvMsg,
-            SendMsg, //
-        },
-        pipe::Pipe,
-        reader::Reader,
         sock::{
-            Guarded,
             LockedSock,
             Sock, //
         },
@@ -53,17 +45,12 @@ use kernel::{
     }, //
 };
 
-// Events of `include/uapi/linux/eventpoll.h`, whose definitions bindgen does not understand.
-const EPOLLIN: bindings::__poll_t = 0x01;
-const EPOLLERR: bindings::__poll_t = 0x08;
-const EPOLLRDNORM: bindings::__poll_t = 0x40;
-
 /// The data of `sk`, in a call that a task makes.
 ///
 /// # Safety
 ///
 /// `sk` is a TCP socket that uses our tables, and is not closed for `'a`.
-unsafe fn attached<'a, U: Ulp>(sk: *mut bindings::sock) -> Option<&'a Attached<U>> {
+pub(super) unsafe fn attached<'a, U: Ulp>(sk: *mut bindings::sock) -> Option<&'a Attached<U>> {
     // SAFETY: The socket is valid. What is attached stays until the socket is closed.
     unsafe {
         bindings::knet_rcu_dereference_ulp_data(sk)
@@ -82,18 +69,18 @@ pub(super) fn fill_base<U: Ulp>(proto: &mut bindings::proto) {
 
 /// Overrides how a socket sends.
 pub(super) fn fill_send<U: Ulp>(proto: &mut bindings::proto, ops: &mut bindings::proto_ops) {
-    proto.sendmsg = Some(sendmsg::<U>);
-    proto.splice_eof = Some(splice_eof::<U>);
-    ops.splice_eof = Some(splice_eof::<U>);
+    proto.sendmsg = Some(io::sendmsg::<U>);
+    proto.splice_eof = Some(io::splice_eof::<U>);
+    ops.splice_eof = Some(io::splice_eof::<U>);
 }
 
 /// Overrides how a socket receives.
 pub(super) fn fill_receive<U: Ulp>(proto: &mut bindings::proto, ops: &mut bindings::proto_ops) {
-    proto.recvmsg = Some(recvmsg::<U>);
-    proto.sock_is_readable = Some(is_readable::<U>);
-    ops.splice_read = Some(splice_read::<U>);
-    ops.poll = Some(poll::<U>);
-    ops.read_sock = Some(read_sock::<U>);
+    proto.recvmsg = Some(io::recvmsg::<U>);
+    proto.sock_is_readable = Some(io::is_readable::<U>);
+    ops.splice_read = Some(io::splice_read::<U>);
+    ops.poll = Some(io::poll::<U>);
+    ops.read_sock = Some(io::read_sock::<U>);
 }
 
 /// The structure to be registered.
@@ -153,11 +140,11 @@ pub(super) unsafe fn switch_on<U: Ulp>(attached: &Attached<U>, half: Half) {
         match half {
             Half::Send if (*attached.write_space.get()).is_none() => {
                 *attached.write_space.get() = (*sk).sk_write_space;
-                (*sk).sk_write_space = Some(write_space::<U>);
+                (*sk).sk_write_space = Some(io::write_space::<U>);
             }
             Half::Receive if (*attached.data_ready.get()).is_none() => {
                 *attached.data_ready.get() = (*sk).sk_data_ready;
-                (*sk).sk_data_ready = Some(data_ready::<U>);
+                (*sk).sk_data_ready = Some(io::data_ready::<U>);
             }
             _ => (),
         }
@@ -311,233 +298,6 @@ unsafe extern "C" fn disconnect(_sk: *mut bindings::sock, _flags: c_int) -> c_in
 
 /// # Safety
 ///
-/// C calls this with a socket that uses our tables, and a message for it.
-unsafe extern "C" fn sendmsg<U: Ulp>(
-    sk: *mut bindings::sock,
-    msg: *mut bindings::msghdr,
-    _len: usize,
-) -> c_int {
-    // SAFETY: The socket is not closed before the call returns.
-    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
-        return ENOTCONN.to_errno();
-    };
-    // SAFETY: The message is ours for the call, and as C passes it to a protocol.
-    let result = unsafe { SendMsg::from_raw(msg) }.and_then(|mut msg| {
-        // SAFETY: The socket is not closed before the call returns.
-        U::sendmsg(&unsafe { UlpSock::new(attached) }, &mut msg)
-    });
-    to_count(result)
-}
-
-/// # Safety
-///
-/// C calls this with a socket that uses our tables.
-unsafe extern "C" fn splice_eof<U: Ulp>(socket: *mut bindings::socket) {
-    // SAFETY: The socket is not closed before the call returns.
-    if let Some(attached) = unsafe { attached::<U>((*socket).sk) } {
-        // SAFETY: As above.
-        U::splice_eof(&unsafe { UlpSock::new(attached) });
-    }
-}
-
-/// # Safety
-///
-/// C calls this with a socket for which it was set as callback.
-unsafe extern "C" fn write_space<U: Ulp>(sk: *mut bindings::sock) {
-    let guard = rcu::read_lock();
-    // SAFETY: The socket is valid. The data is not freed before the end of the grace period.
-    let saved = unsafe {
-        match attached::<U>(sk) {
-            Some(attached) => {
-                Handle::lend(attached, |handle| U::write_space(handle));
-                *attached.write_space.get()
-            }
-            None => None,
-        }
-    };
-    drop(guard);
-    if let Some(saved) = saved {
-        // SAFETY: This is the callback that was there before.
-        unsafe { saved(sk) };
-    }
-}
-
-/// # Safety
-///
-/// C calls this with a socket that uses our tables, and a message for it.
-unsafe extern "C" fn recvmsg<U: Ulp>(
-    sk: *mut bindings::sock,
-    msg: *mut bindings::msghdr,
-    len: usize,
-    flags: c_int,
-) -> c_int {
-    if flags as c_uint & bindings::MSG_ERRQUEUE != 0 {
-        // SAFETY: The socket and the message are valid.
-        return unsafe {
-            bindings::sock_recv_errqueue(
-                sk,
-                msg,
-                len as c_int,
-                bindings::SOL_IP as c_int,
-                bindings::IP_RECVERR as c_int,
-            )
-        };
-    }
-    // SAFETY: The socket is not closed before the call returns.
-    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
-        return ENOTCONN.to_errno();
-    };
-    // SAFETY: The message is ours for the call.
-    let result = unsafe { RecvMsg::from_raw(msg) }.and_then(|mut msg| {
-        // SAFETY: The socket is not closed before the call returns.
-        let sk = unsafe { UlpSock::new(attached) };
-        U::recvmsg(&sk, &mut msg, Flags::from_raw(flags as c_uint))
-    });
-    to_count(result)
-}
-
-/// Turns a number of bytes into what C wants. C never asks for more than an int can say.
-fn to_count(result: Result<usize>) -> c_int {
-    match result {
-        Ok(n) => c_int::try_from(n).unwrap_or(c_int::MAX),
-        Err(e) => e.to_errno(),
-    }
-}
-
-/// # Safety
-///
-/// C calls this with a socket that uses our tables, and a pipe that it has locked.
-unsafe extern "C" fn splice_read<U: Ulp>(
-    socket: *mut bindings::socket,
-    _pos: *mut bindings::loff_t,
-    pipe: *mut bindings::pipe_inode_info,
-    len: usize,
-    flags: c_uint,
-) -> isize {
-    // SAFETY: The socket is not closed before the call returns.
-    let Some(attached) = (unsafe { attached::<U>((*socket).sk) }) else {
-        return ENOTCONN.to_errno() as isize;
-    };
-    // SAFETY: The pipe is valid and locked during the call.
-    let result = unsafe { Pipe::from_raw(pipe) }.and_then(|mut pipe| {
-        // SAFETY: The socket is not closed before the call returns.
-        let sk = unsafe { UlpSock::new(attached) };
-        let nonblock = flags & bindings::SPLICE_F_NONBLOCK != 0;
-        U::splice_read(&sk, &mut pipe, len, nonblock)
-    });
-    to_count(result) as isize
-}
-
-/// # Safety
-///
-/// C calls this with a socket that uses our tables and that it has locked, and a function that
-/// `desc` is meant for.
-unsafe extern "C" fn read_sock<U: Ulp>(
-    sk: *mut bindings::sock,
-    desc: *mut bindings::read_descriptor_t,
-    actor: bindings::sk_read_actor_t,
-) -> c_int {
-    // SAFETY: The socket is not closed before the call returns.
-    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
-        return ENOTCONN.to_errno();
-    };
-    // SAFETY: The socket is valid.
-    if !unsafe { bindings::knet_sock_owned(sk) } {
-        // A stream parser that was told in a callback. It has to come back in a task, which it
-        // does when it is told with the lock.
-        Handle::lend(attached, U::read_later);
-        return 0;
-    }
-    // SAFETY: The descriptor is valid during the call.
-    let result = unsafe { Reader::from_raw(desc, actor) }.and_then(|mut reader| {
-        // SAFETY: The socket is not closed before the call returns. Its owner, who calls this,
-        // has no reference to the state.
-        unsafe {
-            let ulp = UlpSock::new(attached);
-            LockedSock::with_owned(Sock::from_raw(sk), attached.state(), |locked| {
-                U::read_sock(&ulp, locked, &mut reader)
-            })
-        }
-    });
-    to_count(result)
-}
-
-/// # Safety
-///
-/// C calls this with a file of a socket that uses our tables.
-unsafe extern "C" fn poll<U: Ulp>(
-    file: *mut bindings::file,
-    socket: *mut bindings::socket,
-    wait: *mut bindings::poll_table_struct,
-) -> bindings::__poll_t {
-    // SAFETY: The socket is not closed before the call returns. The protocol below gets what it
-    // would have got.
-    unsafe {
-        let sk = (*socket).sk;
-        let Some(attached) = attached::<U>(sk) else {
-            return EPOLLERR;
-        };
-        let Some(base) = (*attached.set.base_ops()).poll else {
-            return EPOLLERR;
-        };
-        let mask = base(file, socket, wait);
-        // Whatever is left when the connection ends is the business of TCP.
-        let state = core::ptr::read_volatile(&raw const (*sk).__sk_common.skc_state);
-        let shutdown = core::ptr::read_volatile(&raw const (*sk).sk_shutdown);
-        if u32::from(state) != bindings::TCP_ESTABLISHED
-            || u32::from(shutdown) & bindings::RCV_SHUTDOWN != 0
-            || U::is_readable(&attached.shared)
-        {
-            return mask;
-        }
-        mask & !(EPOLLIN | EPOLLRDNORM)
-    }
-}
-
-/// # Safety
-///
-/// C calls this with a socket that uses our tables.
-unsafe extern "C" fn is_readable<U: Ulp>(sk: *mut bindings::sock) -> bool {
-    let guard = rcu::read_lock();
-    // SAFETY: The socket is valid. The data is not freed before the end of the grace period.
-    let attached = unsafe { attached::<U>(sk) };
-    let readable = attached.is_some_and(|attached| U::is_readable(&attached.shared));
-    drop(guard);
-    readable
-}
-
-/// # Safety
-///
-/// C calls this with a socket for which it was set as callback, and whose lock is held by this
-/// CPU, or by the task that it runs in.
-unsafe extern "C" fn data_ready<U: Ulp>(sk: *mut bindings::sock) {
-    let guard = rcu::read_lock();
-    // SAFETY: The socket is valid. The data is not freed before the end of the grace period, and
-    // its state is there as long as this is the callback, since that is changed with the lock.
-    unsafe {
-        if let Some(attached) = attached::<U>(sk) {
-            let owned = bindings::knet_sock_owned(sk);
-            // If the lock does not belong to a task, it is this CPU that holds it, and no
-            // reference to the state exists.
-            let announce = Handle::lend(attached, |handle| {
-                if owned {
-                    // The task, perhaps another one, has a look when it is done, or the work has.
-                    handle.schedule(0);
-                    return false;
-                }
-                let mut guarded = Guarded::new(Sock::from_raw(sk), attached.state());
-                U::data_ready(handle, &mut guarded)
-            });
-            if announce {
-                attached.announce();
-            }
-        }
-    }
-    drop(guard);
-}
-
-/// # Safety
-///
 /// C calls this with the work item of an attached socket.
 unsafe extern "C" fn work<U: Ulp>(work: *mut bindings::work_struct) {
     // SAFETY: The work is disabled, and has ended, before the socket is closed.
@@ -570,7 +330,7 @@ unsafe extern "C" fn close<U: Ulp>(sk: *mut bindings::sock, timeout: c_long) {
             base = attached.base.load(Acquire);
             core::ptr::write_volatile(&raw mut (*sk).__sk_common.skc_prot, base);
             // Somebody who came later has to put back what was there before himself.
-            let ours: Callback = write_space::<U>;
+            let ours: Callback = io::write_space::<U>;
             if (*sk)
                 .sk_write_space
                 .is_some_and(|f| f as usize == ours as usize)
