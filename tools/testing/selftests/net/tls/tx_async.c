@@ -2,9 +2,9 @@
 /*
  * Kernel TLS on asynchronous crypto. cryptd and pcrypt make an asynchronous
  * gcm(aes) out of the one that the kernel would use; having a higher priority,
- * it is what new TLS sockets get. Each test makes such an instance by the
- * configuration interface of the crypto layer and removes it again; a test that
- * is killed leaves it behind, and with it other programs test the same path.
+ * it is what new TLS sockets get. Each test makes such an instance through the
+ * configuration interface of the crypto layer and removes it again. One that is
+ * killed leaves it behind, for all programs that run later.
  *
  * Skipped without root, and for what the kernel does not have.
  */
