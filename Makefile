@@ -87,6 +87,10 @@ lint unit: setup
 test check: setup
 	@tools/check
 
+# The same tests on a kernel that checks itself; building that takes half an hour.
+check-debug: setup
+	@tools/check-debug
+
 demo: all
 	@tools/demo
 
@@ -105,6 +109,7 @@ help:
 	@echo "make check       all tests (make test is the same)"
 	@echo "make bench       instructions per operation, against the module in C; QUICK=1 is faster"
 	@echo "make unit, lint  only the tests on the host, only the checks of the source"
+	@echo "make check-debug tests on a kernel with KASAN, lockdep, kmemleak (hours)"
 	@echo "make guest       a shell in the virtual machine; CMD='...' runs a command instead"
 	@echo "make fmt         format the Rust source"
 	@echo "make install     put tls.ko into updates/ of this kernel, or of INSTALL_MOD_PATH"

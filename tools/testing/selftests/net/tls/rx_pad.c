@@ -291,11 +291,15 @@ TEST_F(pad, bad_tag)
 	EXPECT_EQ(self->errors + 1, tls_stat("TlsDecryptError"));
 }
 
-/* RFC 8446 5.2: the outer type has to be application_data. */
+/*
+ * RFC 8446 5.2: the outer type is application_data. Here it was changed on the
+ * way; what the peer has sealed is right.
+ */
 TEST_F(pad, outer_type)
 {
 	static const uint8_t types[] = { TLS_ALERT, TLS_HANDSHAKE, 20, 0, 255 };
 	struct tls_inlet l;
+	uint8_t *p;
 	size_t i;
 
 	TLS_OURS_ONLY("the outer type is not looked at");
@@ -303,14 +307,24 @@ TEST_F(pad, outer_type)
 		ASSERT_EQ(0, tls_inlet_open(&l, variant->family,
 					    variant->version, variant->cipher));
 		ASSERT_NE(NULL, tls_put(&l.w, TLS_DATA, data, 100));
-		ASSERT_NE(NULL, tls_put_odd(&l.w, types[i], TLS_DATA, data, 100,
-					    0));
+		p = tls_put(&l.w, TLS_DATA, data, 100);
+		ASSERT_NE(NULL, p);
+		p[0] = types[i];
 		ASSERT_EQ(0, tls_push(&l.w));
 		EXPECT_EQ(0, tls_expect_got(l.fd[1], TLS_DATA, data, 100, 0));
 		EXPECT_EQ(0, tls_expect_error(l.fd[1], EBADMSG, 0));
 		EXPECT_EQ(0, tls_expect_error(l.fd[1], EAGAIN, MSG_DONTWAIT));
 		tls_inlet_close(&l);
 	}
+}
+
+/* The peer has sealed another one: it is no TLS 1.3. */
+TEST_F(pad, outer_type_sealed)
+{
+	ASSERT_NE(NULL, tls_put_odd(&self->l.w, TLS_ALERT, TLS_ALERT, data, 2,
+				    0));
+	ASSERT_EQ(0, tls_push(&self->l.w));
+	EXPECT_EQ(0, tls_expect_error(self->l.fd[1], EBADMSG, 0));
 }
 
 #define EXPECT_ERROR(err, call) do { \

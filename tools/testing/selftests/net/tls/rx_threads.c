@@ -400,21 +400,25 @@ static void *echo(void *arg)
 	return NULL;
 }
 
+#define ROUND	(TLS_PLAIN_MAX + 1000)
+
 struct source {
 	pthread_t thread;
 	struct tls_writer *w;
-	int rounds;
+	const uint8_t *data;
+	size_t len;
 	int failed;
 };
 
 static void *pour(void *arg)
 {
 	struct source *s = arg;
-	int i;
+	size_t at;
 
-	for (i = 0; i < s->rounds; i++)
-		if (tls_write(s->w, TLS_DATA, data, TLS_PLAIN_MAX) ||
-		    tls_write(s->w, TLS_DATA, data + TLS_PLAIN_MAX, 1000))
+	for (at = 0; at < s->len; at += ROUND)
+		if (tls_write(s->w, TLS_DATA, s->data + at, TLS_PLAIN_MAX) ||
+		    tls_write(s->w, TLS_DATA, s->data + at + TLS_PLAIN_MAX,
+			      ROUND - TLS_PLAIN_MAX))
 			s->failed = 1;
 	shutdown(s->w->fd, SHUT_WR);
 	return NULL;
@@ -424,27 +428,27 @@ static void *pour(void *arg)
 TEST_F(threads, both_directions)
 {
 	struct echo e = { .fd = self->l.fd[1] };
-	struct source s = { .w = &self->l.w, .rounds = 40 };
+	struct source s = { .w = &self->l.w, .len = 40 * ROUND };
+	uint8_t *flow = malloc(s.len);
 	struct tls_reader r;
 	struct tls_key back;
-	int i;
 
+	ASSERT_NE(NULL, flow);
+	tls_fill(flow, s.len, 201);
+	s.data = flow;
 	tls_key_make(&back, variant->version, variant->cipher, 45);
 	ASSERT_EQ(0, tls_set_tx(self->l.fd[1], &back));
 	ASSERT_EQ(0, tls_reader_init(&r, self->l.fd[0], &back));
 	ASSERT_EQ(0, pthread_create(&e.thread, NULL, echo, &e));
 	ASSERT_EQ(0, pthread_create(&s.thread, NULL, pour, &s));
-	for (i = 0; i < s.rounds; i++) {
-		ASSERT_EQ(0, tls_expect_stream(&r, data, TLS_PLAIN_MAX + 1000)) {
-			TH_LOG("round %d", i);
-		}
-	}
+	EXPECT_EQ(0, tls_expect_stream(&r, flow, s.len));
 	EXPECT_EQ(0, tls_expect_eof(&r));
 	pthread_join(e.thread, NULL);
 	pthread_join(s.thread, NULL);
 	EXPECT_EQ(0, e.failed);
 	EXPECT_EQ(0, s.failed);
 	tls_reader_free(&r);
+	free(flow);
 }
 
 TEST_HARNESS_MAIN
