@@ -1,103 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Kernel TLS on asynchronous crypto. cryptd and pcrypt make an asynchronous
- * gcm(aes) out of the one that the kernel would use; having a higher priority,
- * it is what new TLS sockets get. Each test makes such an instance through the
- * configuration interface of the crypto layer and removes it again. One that is
- * killed leaves it behind, for all programs that run later.
+ * Sending by kernel TLS on asynchronous crypto.
  *
  * Skipped without root, and for what the kernel does not have.
  */
 #include "kselftest_harness.h"
 
 #include <fcntl.h>
-#include <linux/cryptouser.h>
-#include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/sendfile.h>
 
+#include "tls_async.h"
 #include "tls_common.h"
 
 #define LEN		400000
 #define PRESSED		250000
-#define TYPE_AEAD	3	/* the crypto layer's numbers, not in its UAPI */
-#define TYPE_MASK	0xf
-
-struct alg {
-	char driver[64];
-	int priority, refcnt;
-	bool async;
-};
-
-/* The gcm(aes) with the highest priority: what a new socket would get. */
-static struct alg best_gcm(void)
-{
-	struct alg a = {}, best = { .priority = -1 };
-	FILE *f = fopen("/proc/crypto", "r");
-	char line[256], key[32], value[64];
-	bool gcm = false;
-
-	/* An empty line follows each algorithm. */
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%31s : %63s", key, value) != 2) {
-			if (gcm && a.priority > best.priority)
-				best = a;
-			gcm = false;
-		} else if (!strcmp(key, "name")) {
-			gcm = !strcmp(value, "gcm(aes)");
-		} else if (!strcmp(key, "driver")) {
-			memcpy(a.driver, value, sizeof(value));
-		} else if (!strcmp(key, "priority")) {
-			a.priority = atoi(value);
-		} else if (!strcmp(key, "refcnt")) {
-			a.refcnt = atoi(value);
-		} else if (!strcmp(key, "async")) {
-			a.async = !strcmp(value, "yes");
-		}
-	}
-	if (f)
-		fclose(f);
-	return best;
-}
-
-/* Make or remove an instance. Returns 0 or an errno value. */
-static int configure(int what, const char *driver)
-{
-	struct {
-		struct nlmsghdr nlh;
-		struct crypto_user_alg alg;
-	} q = {
-		.nlh.nlmsg_len = sizeof(q),
-		.nlh.nlmsg_type = what,
-		.nlh.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK,
-		.alg.cru_type = TYPE_AEAD,
-		.alg.cru_mask = TYPE_MASK,
-	};
-	struct {
-		struct nlmsghdr nlh;
-		struct nlmsgerr err;
-	} a = {};
-	int nl = socket(AF_NETLINK, SOCK_RAW, NETLINK_CRYPTO);
-	int ret = EPROTONOSUPPORT;
-
-	if (nl < 0)
-		return errno;
-	snprintf(q.alg.cru_name, sizeof(q.alg.cru_name), "gcm(aes)");
-	snprintf(q.alg.cru_driver_name, sizeof(q.alg.cru_driver_name), "%s",
-		 driver);
-	if (send(nl, &q, sizeof(q), 0) == sizeof(q) &&
-	    recv(nl, &a, sizeof(a), 0) > 0 && a.nlh.nlmsg_type == NLMSG_ERROR)
-		ret = -a.err.error;
-	close(nl);
-	return ret;
-}
-
 FIXTURE(async)
 {
-	char driver[64];
+	struct tls_async async;
 	int fd[2];
 	struct tls_key key;
 	struct tls_reader r;
@@ -124,24 +47,11 @@ ASYNC_VARIANT(pcrypt, 3, AES_GCM_256);
 
 FIXTURE_SETUP(async)
 {
-	struct alg base = best_gcm(), before, after;
-	int err;
-
-	if (base.async)
-		SKIP(return, "gcm(aes) is asynchronous already");
-	snprintf(self->driver, sizeof(self->driver), "%.20s(%.40s)",
-		 variant->template, base.driver);
-	err = configure(CRYPTO_MSG_NEWALG, self->driver);
-	if (err)
-		SKIP(return, "no %s: %s", self->driver, strerror(err));
+	if (tls_async_begin(&self->async, variant->template))
+		SKIP(return, "%s", self->async.why);
 	tls_key_make(&self->key, variant->version, variant->cipher, 7);
-	before = best_gcm();
-	ASSERT_STREQ(self->driver, before.driver);
-	ASSERT_TRUE(before.async);
 	ASSERT_EQ(0, tls_tx_pair(AF_INET, &self->key, self->fd));
-	/* The socket uses it. */
-	after = best_gcm();
-	ASSERT_LT(before.refcnt, after.refcnt);
+	ASSERT_EQ(0, tls_async_in_use(&self->async));
 	ASSERT_EQ(0, tls_reader_init(&self->r, self->fd[1], &self->key));
 	self->data = malloc(LEN);
 	ASSERT_NE(NULL, self->data);
@@ -150,18 +60,11 @@ FIXTURE_SETUP(async)
 
 FIXTURE_TEARDOWN(async)
 {
-	int i, err = EBUSY;
-
 	tls_reader_free(&self->r);
 	close(self->fd[0]);
 	close(self->fd[1]);
 	free(self->data);
-	/* Nothing of a closed socket keeps the driver busy for long. */
-	for (i = 0; i < 100 && err == EBUSY; i++) {
-		usleep(i * 1000);
-		err = configure(CRYPTO_MSG_DELALG, self->driver);
-	}
-	EXPECT_EQ(0, err);
+	EXPECT_EQ(0, tls_async_end(&self->async));
 }
 
 static void *read_slowly(void *arg)
