@@ -98,6 +98,16 @@ bool knet_tcp_under_pressure(struct sock *sk)
 	return tcp_epollin_ready(sk, INT_MAX);
 }
 
+bool knet_sock_urginline(const struct sock *sk)
+{
+	return sock_flag(sk, SOCK_URGINLINE);
+}
+
+void knet_tcp_fast_path_check(struct sock *sk)
+{
+	tcp_fast_path_check(sk);
+}
+
 bool knet_sk_flush_backlog(struct sock *sk)
 {
 	return sk_flush_backlog(sk);

@@ -40,6 +40,8 @@ void knet_set_ulp_data(struct sock *sk, void *data);
 void *knet_rcu_dereference_ulp_data(const struct sock *sk);
 int knet_tcp_inq(struct sock *sk);
 bool knet_tcp_under_pressure(struct sock *sk);
+bool knet_sock_urginline(const struct sock *sk);
+void knet_tcp_fast_path_check(struct sock *sk);
 bool knet_sk_flush_backlog(struct sock *sk);
 long knet_sock_rcvtimeo(const struct sock *sk, bool noblock);
 int knet_sock_rcvlowat(const struct sock *sk, int waitall, int len);

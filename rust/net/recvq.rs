@@ -52,7 +52,7 @@ impl<'a> RecvQueue<'a> {
         self.sk.as_raw()
     }
 
-    /// Number of bytes in the queue.
+    /// Number of bytes in the queue; up to an urgent byte, if that is not part of the stream.
     #[expect(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
         // SAFETY: The socket is valid and locked.
@@ -64,6 +64,42 @@ impl<'a> RecvQueue<'a> {
     pub fn is_under_pressure(&self) -> bool {
         // SAFETY: The socket is valid and locked.
         unsafe { bindings::knet_tcp_under_pressure(self.raw()) }
+    }
+
+    /// Whether an urgent byte has arrived that is not part of the stream: the sender has marked it
+    /// (RFC 9293 3.8.5), and this end has not set `SO_OOBINLINE`.
+    pub fn has_urgent(&self) -> bool {
+        let tp = self.raw().cast::<bindings::tcp_sock>();
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`.
+        unsafe {
+            if (*tp).urg_data == 0 || bindings::knet_sock_urginline(self.raw()) {
+                return false;
+            }
+            let at = (*tp).urg_seq.wrapping_sub((*tp).copied_seq);
+            at < (*tp).rcv_nxt.wrapping_sub((*tp).copied_seq)
+        }
+    }
+
+    /// Takes the urgent byte out, if it comes next and is not part of the stream.
+    pub fn pass_urgent(&mut self) {
+        if self.has_urgent() && self.len() == 0 {
+            self.consume(1);
+        }
+    }
+
+    /// Forgets an urgent byte that was passed: it is not worth a `POLLPRI` any more.
+    pub fn forget_urgent(&mut self) {
+        let tp = self.raw().cast::<bindings::tcp_sock>();
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`. Others read the field at any time, so it is written with a single store.
+        unsafe {
+            let behind = (*tp).urg_seq.wrapping_sub((*tp).copied_seq);
+            if (*tp).urg_data != 0 && behind > c_int::MAX as u32 {
+                (&raw mut (*tp).urg_data).write_volatile(0);
+                bindings::knet_tcp_fast_path_check(self.raw());
+            }
+        }
     }
 
     /// Calls `f` for each part of a packet that has some of the `len` bytes from offset `at` on,

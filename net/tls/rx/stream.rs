@@ -3,7 +3,8 @@
 //! Where the current record is in the stream, and whether it is complete.
 //!
 //! A record stays in TCP's queue until it was opened. Only if the peer may not send the rest
-//! because the queue is full is the record moved to memory of its own, the stash.
+//! because the queue is full, or if there is a byte in it that does not belong to the stream, is
+//! the record moved to memory of its own, the stash.
 
 use super::{
     frame::{
@@ -120,7 +121,7 @@ impl Stream {
             return self.fill(queue, protection, sk);
         }
         let here = queue.len().saturating_sub(self.opened);
-        if here == 0 {
+        if here == 0 && !queue.has_urgent() {
             return Ok(());
         }
         if self.frame.is_none() && here >= protection.prefix_len() {
@@ -134,7 +135,7 @@ impl Stream {
         }
         match self.frame {
             Some(frame) if here >= frame.len => self.ready = true,
-            _ if queue.is_under_pressure() => {
+            _ if queue.is_under_pressure() || queue.has_urgent() => {
                 self.begin(queue, flags)?;
                 return self.fill(queue, protection, sk);
             }
@@ -179,6 +180,7 @@ impl Stream {
             return Ok(());
         };
         while stash.len < len {
+            queue.pass_urgent();
             let here = queue.len().min(len.saturating_sub(stash.len));
             let run = stash.runs.get_mut(stash.len / PAGE_SIZE).ok_or(EINVAL)?;
             let (_, room) = run
@@ -253,5 +255,6 @@ impl Stream {
         if opened > 0 {
             queue.consume(opened);
         }
+        queue.forget_urgent();
     }
 }
