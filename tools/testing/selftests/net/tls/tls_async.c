@@ -87,7 +87,7 @@ static int configure(int what, const char *driver)
 int tls_async_begin(struct tls_async *a, const char *template)
 {
 	struct alg best = best_gcm();
-	int err;
+	int i, err;
 
 	memset(a, 0, sizeof(*a));
 	if (best.async) {
@@ -103,7 +103,13 @@ int tls_async_begin(struct tls_async *a, const char *template)
 			 strerror(err));
 		return -1;
 	}
-	best = best_gcm();
+	/* What made it lets it go soon. */
+	for (i = 0; i < 100; i++) {
+		best = best_gcm();
+		if (best.refcnt == 1)
+			break;
+		usleep(i * 1000);
+	}
 	a->refcnt = best.refcnt;
 	if (strcmp(a->driver, best.driver) || !best.async) {
 		snprintf(a->why, sizeof(a->why), "%s is not preferred",
