@@ -4,7 +4,6 @@
 
 use crate::{
     cipher::{
-        Suite,
         Version,
         MAX_KEYS_LEN,
         NONCE_LEN,
@@ -14,6 +13,7 @@ use crate::{
         combinations,
         suite, //
     },
+    model::Model,
     random::Random,
     record::{
         content_type,
@@ -26,103 +26,6 @@ use crate::{
         WIRE_VERSION, //
     }, //
 };
-
-/// What the RFCs want of a record.
-struct Model {
-    suite: &'static Suite,
-    version: Version,
-    /// Salt and IV at sequence number `first`.
-    nonce: [u8; NONCE_LEN],
-    first: u64,
-    seq: u64,
-}
-
-impl Model {
-    fn new(random: &mut Random, suite: &'static Suite, version: Version) -> Self {
-        let first = random.sequence();
-        Self {
-            suite,
-            version,
-            nonce: random.bytes(),
-            first,
-            seq: first,
-        }
-    }
-
-    fn protection(&self) -> Protection {
-        Protection::new(self.version, self.suite, self.nonce, self.first)
-    }
-
-    fn is_13(&self) -> bool {
-        self.version == Version::Tls13
-    }
-
-    /// ChaCha20-Poly1305 is the only suite of TLS 1.2 without an explicit nonce.
-    fn is_explicit(&self) -> bool {
-        !self.is_13() && self.suite.id != 54
-    }
-
-    /// The part of the nonce that travels. It starts as user space has set it, and counts.
-    fn explicit(&self) -> [u8; 8] {
-        let start = u64::from_be_bytes(self.nonce[4..].try_into().unwrap());
-        start.wrapping_add(self.seq - self.first).to_be_bytes()
-    }
-
-    /// RFC 5288 3 and RFC 6655 3: salt and explicit part; RFC 7905 2 and RFC 8446 5.3: the IV,
-    /// exclusive-or the number, which is as long as the IV with zeroes on the left.
-    fn nonce(&self) -> Vec<u8> {
-        if self.is_explicit() {
-            return [&self.nonce[..4], &self.explicit()].concat();
-        }
-        let iv = self.nonce.iter().fold(0, |n, b| n << 8 | u128::from(*b));
-        (iv ^ u128::from(self.seq)).to_be_bytes()[4..].to_vec()
-    }
-
-    /// RFC 5246 6.2.3.3: type, version, length of everything behind, explicit nonce; RFC 8446
-    /// 5.2: the type is always that of data, and the real one is encrypted as well.
-    fn header(&self, kind: u8, len: usize) -> Vec<u8> {
-        let (kind, explicit, inner) = match (self.is_13(), self.is_explicit()) {
-            (true, _) => (23, vec![], 1),
-            (false, true) => (kind, self.explicit().to_vec(), 0),
-            (false, false) => (kind, vec![], 0),
-        };
-        let length = explicit.len() + len + inner + 16;
-        let mut header = vec![kind, 3, 3, (length / 256) as u8, (length % 256) as u8];
-        header.extend(explicit);
-        header
-    }
-
-    /// RFC 5246 6.2.3.3: number, type, version, length of the plaintext; RFC 8446 5.2: the header.
-    fn aad(&self, kind: u8, len: usize) -> Vec<u8> {
-        if self.is_13() {
-            return self.header(kind, len);
-        }
-        let mut aad = self.seq.to_be_bytes().to_vec();
-        aad.extend([kind, 3, 3, (len / 256) as u8, (len % 256) as u8]);
-        aad
-    }
-
-    fn check(&self, protection: &Protection, kind: u8, len: usize) {
-        let header = protection.header(kind, len);
-        let aad = protection.aad(kind, len);
-        let (header, aad) = (header.as_slice(), aad.as_slice());
-        assert_eq!(header, self.header(kind, len));
-        assert_eq!(aad, self.aad(kind, len));
-        let ccm = [53, 56].contains(&self.suite.id);
-        let iv = &protection.crypto_iv()[usize::from(ccm)..];
-        assert_eq!(&iv[..NONCE_LEN], self.nonce());
-
-        // Everything else follows from these, so it has to agree with them.
-        let (prefix, tail) = (protection.prefix_len(), protection.tail_len());
-        let length = usize::from(u16::from_be_bytes([header[3], header[4]]));
-        assert_eq!(length, prefix - 5 + len + tail + 16);
-        assert_eq!(length + HEADER_LEN, len + protection.overhead());
-        assert_eq!(header.len(), prefix);
-        assert!(header.len() <= MAX_PREFIX && aad.len() <= MAX_PREFIX);
-        assert_eq!(protection.aad_fits_prefix(), aad.len() == prefix);
-        assert_eq!(tail, usize::from(self.is_13()));
-    }
-}
 
 #[test]
 fn constants() {

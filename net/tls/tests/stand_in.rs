@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What `rx/stream.rs` uses of the kernel, under the same names, as simple as it can be.
+//!
+//! The crates `kernel` and `knet` are this crate here. What would be a bug in its use, like
+//! reading what has not arrived, panics.
+
+pub(crate) mod alloc {
+    /// Whether there is memory.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Flags(pub(crate) bool);
+}
+
+pub(crate) mod page {
+    /// Bytes in a page.
+    pub(crate) const PAGE_SIZE: usize = 4096;
+}
+
+pub(crate) mod prelude {
+    /// `include/uapi/asm-generic/errno.h`.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) enum Error {
+        ENOMEM,
+        EINVAL,
+        EBADMSG,
+        EMSGSIZE,
+    }
+
+    pub(crate) use Error::*;
+
+    pub(crate) type Result<T = (), E = Error> = core::result::Result<T, E>;
+    pub(crate) type KVec<T> = Vec<T>;
+}
+
+pub(crate) mod mm {
+    use super::{
+        alloc::Flags,
+        page::PAGE_SIZE,
+        prelude::*, //
+    };
+
+    /// A page, or a part of it.
+    pub(crate) struct FragMut(Vec<u8>);
+
+    impl FragMut {
+        pub(crate) fn as_slice(&self) -> &[u8] {
+            &self.0
+        }
+
+        pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+            &mut self.0
+        }
+    }
+
+    /// So many pages that `size` bytes fit.
+    pub(crate) fn alloc_single(size: usize, flags: Flags) -> Result<KVec<FragMut>> {
+        if !flags.0 {
+            return Err(ENOMEM);
+        }
+        let page = || FragMut(vec![0xdd; PAGE_SIZE]);
+        Ok((0..size.div_ceil(PAGE_SIZE)).map(|_| page()).collect())
+    }
+}
+
+pub(crate) mod net {
+    pub(crate) mod recvq {
+        use crate::prelude::*;
+        use std::collections::VecDeque;
+
+        /// Bytes that have arrived.
+        pub(crate) struct RecvQueue<'a> {
+            pub(crate) bytes: &'a mut VecDeque<u8>,
+            pub(crate) pressure: bool,
+        }
+
+        impl RecvQueue<'_> {
+            pub(crate) fn len(&self) -> usize {
+                self.bytes.len()
+            }
+
+            pub(crate) fn is_under_pressure(&self) -> bool {
+                self.pressure
+            }
+
+            pub(crate) fn peek(&mut self, at: usize, to: &mut [u8]) -> Result {
+                let bytes = self.bytes.range(at..at + to.len());
+                to.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+                Ok(())
+            }
+
+            pub(crate) fn consume(&mut self, n: usize) {
+                self.bytes.drain(..n);
+            }
+        }
+    }
+
+    pub(crate) mod sock {
+        use crate::prelude::*;
+        use std::cell::RefCell;
+
+        /// A socket that remembers how often it was aborted.
+        #[derive(Default)]
+        pub(crate) struct Sock(pub(crate) RefCell<Vec<Error>>);
+
+        impl Sock {
+            pub(crate) fn abort(&self, err: Error) {
+                self.0.borrow_mut().push(err);
+            }
+        }
+    }
+}
