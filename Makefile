@@ -2,7 +2,7 @@
 #
 # What people call; "make help" lists it. Kbuild has the rules of the module.
 
-.PHONY: all bench build check-tree clean demo distclean fmt guest help install lint \
+.PHONY: all bench build check-tree clean demo distclean fmt fuzz guest help install lint \
 	modules_install setup test check uninstall unit
 
 ifdef KDIR
@@ -84,6 +84,10 @@ fmt: setup
 lint unit: setup
 	@tools/check $@
 
+# make fuzz SECONDS=3600: longer than the quarter of a minute that the check takes.
+fuzz: setup
+	@tools/fuzz $(SECONDS)
+
 test check: setup
 	@tools/check
 
@@ -109,6 +113,7 @@ help:
 	@echo "make check       all tests (make test is the same)"
 	@echo "make bench       instructions per operation, against the module in C; QUICK=1 is faster"
 	@echo "make unit, lint  only the tests on the host, only the checks of the source"
+	@echo "make fuzz        anything as input for the record layer, on the host; SECONDS=15 each"
 	@echo "make check-debug tests on a kernel with KASAN, lockdep, kmemleak (hours)"
 	@echo "make guest       a shell in the virtual machine; CMD='...' runs a command instead"
 	@echo "make fmt         format the Rust source"
