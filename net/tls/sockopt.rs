@@ -32,13 +32,11 @@ use crate::{
     },
     tx::Tx, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 use knet::{
     crypto::{
         Aead,
+        Request,
         Secret, //
     },
     net::{
@@ -82,8 +80,8 @@ pub(crate) fn get(sk: &TlsSock<'_>, name: c_int, out: &mut OptOut) -> Result {
     }
 }
 
-/// New keys, and the cipher that was made with them.
-type NewKeys = (KBox<Keys>, Arc<Aead>);
+/// New keys, and a request for the cipher that was made with them.
+type NewKeys = (KBox<Keys>, Request);
 
 /// Reads a key structure whose version and suite are yet to be learned. They have to be those of
 /// all `others`.
@@ -114,10 +112,11 @@ fn read_keys(value: &OptVal<'_>, others: [Option<&Protection>; 2]) -> Result<New
         .copy_from_slice(&head);
 
     let fields = suite.split(bytes).ok_or(EINVAL)?;
-    let aead = Arc::new(Aead::new(suite.algorithm, fields.key, TAG_LEN)?, GFP_KERNEL)?;
+    let aead = Aead::new(suite.algorithm, fields.key, TAG_LEN)?;
+    let request = Request::new(aead, GFP_KERNEL)?;
     let protection = Protection::new(version, suite, fields.nonce_base(), fields.seq);
     let keys = KBox::new(Keys { info, protection }, GFP_KERNEL)?;
-    Ok((keys, aead))
+    Ok((keys, request))
 }
 
 /// Reads the keys for `direction`, and has `install` use them.
@@ -180,10 +179,10 @@ fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
         &mut locked,
         value,
         Direction::Tx,
-        |state, (keys, aead)| {
+        |state, (keys, request)| {
             match tx.as_mut() {
-                Some(tx) => tx.set_aead(aead)?,
-                None => *tx = Some(KBox::new(Tx::new(aead)?, GFP_KERNEL)?),
+                Some(tx) => tx.set_request(request)?,
+                None => *tx = Some(KBox::new(Tx::new(request), GFP_KERNEL)?),
             }
             state.tx = Some(keys);
             Ok(())
@@ -207,10 +206,10 @@ fn set_rx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
         &mut locked,
         value,
         Direction::Rx,
-        |state, (keys, aead)| {
+        |state, (keys, request)| {
             match state.rx.as_mut() {
-                Some(rx) => rx.set_keys(keys, aead, sk.shared())?,
-                None => state.rx = Some(KBox::new(Rx::new(keys, aead)?, GFP_KERNEL)?),
+                Some(rx) => rx.set_keys(keys, request, sk.shared()),
+                None => state.rx = Some(KBox::new(Rx::new(keys, request), GFP_KERNEL)?),
             }
             Ok(())
         },

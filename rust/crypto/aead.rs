@@ -58,6 +58,7 @@ pub(super) const SRC_MAX: usize = 40;
 pub struct Aead {
     tfm: NonNull<bindings::crypto_aead>,
     tag_len: usize,
+    /// The implementation may complete requests later.
     is_async: bool,
 }
 
@@ -92,11 +93,6 @@ impl Aead {
         // SAFETY: `tfm` is valid.
         to_result(unsafe { bindings::crypto_aead_setauthsize(tfm.as_ptr(), tag_len as u32) })?;
         Ok(this)
-    }
-
-    /// Whether the implementation may complete requests later.
-    pub fn is_async(&self) -> bool {
-        self.is_async
     }
 
     /// Length of the tag in bytes.
@@ -152,10 +148,27 @@ impl Aad<'_> {
     }
 }
 
+/// Whom the cipher of a request belongs to.
+enum Owner {
+    /// The request.
+    Alone(Aead),
+    /// All requests that may be under way at the same time.
+    Shared(Arc<Aead>),
+}
+
+impl Owner {
+    fn aead(&self) -> &Aead {
+        match self {
+            Owner::Alone(aead) => aead,
+            Owner::Shared(aead) => aead,
+        }
+    }
+}
+
 /// What C uses while it works on a request; from `kmalloc()`, as drivers map it for DMA.
 #[repr(C)]
 pub(super) struct Inner {
-    aead: Arc<Aead>,
+    owner: Owner,
     iv: [u8; IV_LEN],
     aad: [u8; AAD_MAX],
     wait: bindings::crypto_wait,
@@ -167,7 +180,7 @@ pub(super) struct Inner {
 ///
 /// # Invariants
 ///
-/// `inner` belongs to this value. Its `req` is for the transform of its `aead`, and is followed
+/// `inner` belongs to this value. Its `req` is for the transform of its `owner`, and is followed
 /// by as many bytes as that transform asks for. No request is under way.
 pub struct Request {
     inner: NonNull<Inner>,
@@ -187,15 +200,30 @@ impl Request {
     }
 
     /// Allocates a request for `aead`.
-    pub fn new(aead: Arc<Aead>, flags: Flags) -> Result<Self> {
-        let layout = Self::layout(&aead)?;
+    pub fn new(aead: Aead, flags: Flags) -> Result<Self> {
+        let owner = if aead.is_async {
+            Owner::Shared(Arc::new(aead, flags)?)
+        } else {
+            Owner::Alone(aead)
+        };
+        Self::for_owner(owner, flags)
+    }
+
+    /// Allocates one more request for `aead`.
+    pub(super) fn with_shared(aead: Arc<Aead>, flags: Flags) -> Result<Self> {
+        Self::for_owner(Owner::Shared(aead), flags)
+    }
+
+    fn for_owner(owner: Owner, flags: Flags) -> Result<Self> {
+        let aead = owner.aead();
+        let layout = Self::layout(aead)?;
         let inner = Kmalloc::alloc(layout, flags | __GFP_ZERO, NumaNode::NO_NODE)?.cast::<Inner>();
         let ptr = inner.as_ptr();
         let tfm = aead.tfm.as_ptr();
         // SAFETY: `ptr` is valid for writes of an `Inner`, and the memory is zeroed, which is
         // valid for the fields that are not written here.
         unsafe {
-            (&raw mut (*ptr).aead).write(aead);
+            (&raw mut (*ptr).owner).write(owner);
             bindings::knet_aead_request_set_tfm(&raw mut (*ptr).req, tfm);
             bindings::knet_init_completion(&raw mut (*ptr).wait.completion);
             (*ptr).req.iv = (&raw mut (*ptr).iv).cast();
@@ -230,10 +258,23 @@ impl Request {
         base.flags = bindings::CRYPTO_TFM_REQ_MAY_BACKLOG;
     }
 
+    fn owner(&self) -> &Owner {
+        // SAFETY: `inner` is valid, and its `owner` does not change.
+        unsafe { &(*self.inner.as_ptr()).owner }
+    }
+
     /// The cipher that the request is for.
-    pub fn aead(&self) -> &Arc<Aead> {
-        // SAFETY: `inner` is valid, and its `aead` does not change.
-        unsafe { &(*self.inner.as_ptr()).aead }
+    fn aead(&self) -> &Aead {
+        self.owner().aead()
+    }
+
+    /// The cipher, for other requests at the same time. There is none unless the implementation
+    /// may complete requests later.
+    pub fn shared_aead(&self) -> Option<&Arc<Aead>> {
+        match self.owner() {
+            Owner::Alone(_) => None,
+            Owner::Shared(aead) => Some(aead),
+        }
     }
 
     /// Takes over IV and additional data, and returns where the latter is.
@@ -425,8 +466,8 @@ pub(super) type Rooms<'a> = (
 impl Drop for Request {
     fn drop(&mut self) {
         let layout = Self::layout(self.aead());
-        // SAFETY: By the type invariants `inner` is ours and not in use. The reference to the cipher is dropped once.
-        unsafe { core::ptr::drop_in_place(&raw mut (*self.inner.as_ptr()).aead) };
+        // SAFETY: By the type invariants `inner` is ours and not in use. The cipher is dropped once.
+        unsafe { core::ptr::drop_in_place(&raw mut (*self.inner.as_ptr()).owner) };
         if let Ok(layout) = layout {
             // SAFETY: The memory came from `Kmalloc` with this layout.
             unsafe { Kmalloc::free(self.inner.cast(), layout) };

@@ -85,7 +85,7 @@ impl<N: Notify> Prepared<N> {
                 status: Atomic::new(0),
                 done: Opaque::uninit(),
                 notify: None,
-                request: Request::new(aead, flags)?,
+                request: Request::with_shared(aead, flags)?,
                 src_room: [const { MaybeUninit::uninit() }; SRC_MAX],
                 dst_room: [const { MaybeUninit::uninit() }; DST_MAX],
                 text: KVec::new(),

@@ -33,13 +33,9 @@ use crate::{
         MAX_PAYLOAD, //
     }, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 use knet::{
     crypto::{
-        Aead,
         Cipher,
         Request, //
     },
@@ -122,16 +118,16 @@ struct Opened {
 }
 
 impl Rx {
-    /// A receiver that opens with `aead`.
-    pub(crate) fn new(keys: KBox<Keys>, aead: Arc<Aead>) -> Result<Self> {
-        Ok(Self {
+    /// A receiver that opens with `request`.
+    pub(crate) fn new(keys: KBox<Keys>, request: Request) -> Self {
+        Self {
             keys,
-            request: Request::new(aead, GFP_KERNEL)?,
+            request,
             stream: Stream::new(),
             list: List::new(),
             awaits_key: false,
             contended: false,
-        })
+        }
     }
 
     /// The keys.
@@ -140,17 +136,11 @@ impl Rx {
     }
 
     /// Replaces the keys, from the next record on.
-    pub(crate) fn set_keys(
-        &mut self,
-        keys: KBox<Keys>,
-        aead: Arc<Aead>,
-        shared: &Shared,
-    ) -> Result {
-        self.request = Request::new(aead, GFP_KERNEL)?;
+    pub(crate) fn set_keys(&mut self, keys: KBox<Keys>, request: Request, shared: &Shared) {
+        self.request = request;
         self.keys = keys;
         self.awaits_key = false;
         self.publish(shared);
-        Ok(())
     }
 
     /// Looks for a complete record. Returns whether readers are to be told of one.

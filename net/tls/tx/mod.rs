@@ -24,14 +24,10 @@ use crate::{
         SequenceWrapped, //
     }, //
 };
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
+use kernel::prelude::*;
 use knet::{
     crypto::{
         Aad,
-        Aead,
         Notify,
         Prepared,
         Request, //
@@ -83,24 +79,26 @@ pub(crate) struct Tx {
 }
 
 impl Tx {
-    /// A sender that seals with `aead`.
-    pub(crate) fn new(aead: Arc<Aead>) -> Result<Self> {
-        Ok(Self {
-            request: Request::new(aead, GFP_KERNEL)?,
+    /// A sender that seals with `request`.
+    pub(crate) fn new(request: Request) -> Self {
+        Self {
+            request,
             open: OpenRecord::new(),
             queue: Queue::new(),
             charge: Charge::none(),
             broken: false,
-        })
+        }
     }
 
-    /// Seals with `aead` from the open record on.
-    pub(crate) fn set_aead(&mut self, aead: Arc<Aead>) -> Result {
+    /// Seals with `request` from the open record on.
+    pub(crate) fn set_request(&mut self, request: Request) -> Result {
         // Those that are sealed with the old key come first, also if the new one is faster.
         self.queue.reap(queue::Wait::Uninterrupted)?;
-        let request = Request::new(aead.clone(), GFP_KERNEL)?;
         if self.open.has_job() {
-            self.open.set_job(Prepared::new(aead, GFP_KERNEL)?)?;
+            match request.shared_aead() {
+                Some(aead) => self.open.set_job(Prepared::new(aead.clone(), GFP_KERNEL)?)?,
+                None => drop(self.open.take_job()),
+            }
         }
         self.request = request;
         Ok(())
@@ -185,9 +183,10 @@ impl Tx {
         self.open.set_prefix(keys.protection.prefix_len());
         let total = self.open.len().saturating_add(more);
         let flags = locked.alloc_flags();
-        let aead = self.request.aead();
-        if aead.is_async() && !self.open.has_job() {
-            self.open.set_job(Prepared::new(aead.clone(), flags)?)?;
+        if let Some(aead) = self.request.shared_aead() {
+            if !self.open.has_job() {
+                self.open.set_job(Prepared::new(aead.clone(), flags)?)?;
+            }
         }
         self.open.reserve(
             locked,
