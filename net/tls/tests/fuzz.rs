@@ -136,6 +136,7 @@ pub fn stream(input: &[u8]) {
                 receiver.steal(usize::from(input.byte().unwrap_or(1)));
                 stolen |= receiver.waiting() != before;
             }
+            11 => receiver.arrive_urgent(),
             12 => {
                 receiver.arrive(&later);
                 sent.append(&mut later);
@@ -214,18 +215,27 @@ pub fn record(input: &[u8]) {
     assert_eq!(unpad(text), end.checked_sub(1).map(|at| (at, text[at])));
 
     let mut keys = input.0.to_vec();
+    if kind & 1 == 0 {
+        keys.resize(suite.keys_len(), 0x5a);
+    }
+    let given = keys.clone();
     let fits = keys.len() == suite.keys_len();
     assert_eq!(suite.split(&keys).is_some(), fits);
     let Some(fields) = suite.split(&keys) else {
         protection.save_to(&mut keys);
-        assert_eq!(keys, input.0);
+        assert_eq!(keys, given);
         return;
     };
     assert_eq!(
         [&keys[..INFO_LEN], fields.iv, fields.key, fields.salt].concat(),
         keys[..keys.len() - SEQ_LEN]
     );
-    let loaded = Protection::new(version, suite, fields.nonce_base(), fields.seq);
+    let seq = fields.seq;
+    let mut loaded = Protection::new(version, suite, fields.nonce_base(), seq);
     loaded.save_to(&mut keys);
-    assert_eq!(keys, input.0);
+    assert_eq!(keys, given);
+    let next = seq.checked_add(1);
+    assert_eq!(loaded.advance().is_ok(), next.is_some());
+    loaded.save_to(&mut keys);
+    assert_eq!(suite.split(&keys).map(|f| f.seq), Some(next.unwrap_or(seq)));
 }

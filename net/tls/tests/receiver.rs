@@ -14,14 +14,16 @@ use crate::{
         Model, //
     },
     net::{
-        recvq::RecvQueue,
+        recvq::{
+            Bytes,
+            RecvQueue, //
+        },
         sock::Sock, //
     },
     prelude::*,
     record::Protection,
     stream::Stream, //
 };
-use std::collections::VecDeque;
 
 /// Content type and content of a record, if it could be opened.
 pub(crate) type Opened = Option<(u8, Vec<u8>)>;
@@ -30,7 +32,7 @@ pub(crate) type Opened = Option<(u8, Vec<u8>)>;
 pub(crate) struct Receiver {
     protection: Protection,
     stream: Stream,
-    queue: VecDeque<u8>,
+    queue: Bytes,
     sock: Sock,
     /// The peer sends no more until something is read.
     pub(crate) pressure: bool,
@@ -50,7 +52,7 @@ impl Receiver {
         Self {
             protection: model.protection(),
             stream: Stream::new(),
-            queue: VecDeque::new(),
+            queue: Bytes::default(),
             sock: Sock::default(),
             pressure: false,
             memory: true,
@@ -67,7 +69,7 @@ impl Receiver {
 
     /// Bytes that have arrived and that the stream has not taken.
     pub(crate) fn waiting(&self) -> usize {
-        self.queue.len()
+        self.queue.bytes.len()
     }
 
     fn with_queue<R>(
@@ -75,7 +77,7 @@ impl Receiver {
         f: impl FnOnce(&mut Stream, &mut RecvQueue<'_>, &Protection, &Sock, Flags) -> R,
     ) -> R {
         let mut queue = RecvQueue {
-            bytes: &mut self.queue,
+            queue: &mut self.queue,
             pressure: self.pressure,
         };
         let (protection, sock) = (&self.protection, &self.sock);
@@ -100,15 +102,25 @@ impl Receiver {
 
     /// Something comes from the peer.
     pub(crate) fn arrive(&mut self, bytes: &[u8]) {
-        self.queue.extend(bytes);
+        self.queue.bytes.extend(bytes);
         self.look();
         self.told += usize::from(self.stream.announce());
         assert!(!self.stream.announce());
     }
 
+    /// An urgent byte comes from the peer. As long as it is there, another one is not urgent: then
+    /// nothing comes.
+    pub(crate) fn arrive_urgent(&mut self) {
+        if self.queue.urgent.is_none() {
+            self.queue.urgent = Some(self.waiting());
+            self.arrive(&[0xee]);
+        }
+    }
+
     /// Somebody else takes the first bytes out of the queue.
     pub(crate) fn steal(&mut self, n: usize) {
-        self.queue.drain(..n.min(self.queue.len()));
+        self.queue.bytes.drain(..n.min(self.waiting()));
+        self.queue.urgent = self.queue.urgent.and_then(|at| at.checked_sub(n));
     }
 
     /// Has the current record moved to memory, if it is complete and not there yet.
@@ -152,7 +164,12 @@ impl Receiver {
                 .flat_map(|run| run.as_slice())
                 .copied()
                 .collect(),
-            None => self.queue.range(self.stream.offset()..).copied().collect(),
+            None => self
+                .queue
+                .bytes
+                .range(self.stream.offset()..)
+                .copied()
+                .collect(),
         };
         bytes.truncate(frame.len);
         assert_eq!(bytes.len(), frame.len);

@@ -68,28 +68,53 @@ pub(crate) mod net {
         use std::collections::VecDeque;
 
         /// Bytes that have arrived.
+        #[derive(Default)]
+        pub(crate) struct Bytes {
+            pub(crate) bytes: VecDeque<u8>,
+            /// Where an urgent byte is, which is not part of the stream.
+            pub(crate) urgent: Option<usize>,
+        }
+
+        /// The same, as long as a socket is locked.
         pub(crate) struct RecvQueue<'a> {
-            pub(crate) bytes: &'a mut VecDeque<u8>,
+            pub(crate) queue: &'a mut Bytes,
             pub(crate) pressure: bool,
         }
 
         impl RecvQueue<'_> {
             pub(crate) fn len(&self) -> usize {
-                self.bytes.len()
+                self.queue.urgent.unwrap_or(self.queue.bytes.len())
             }
 
             pub(crate) fn is_under_pressure(&self) -> bool {
                 self.pressure
             }
 
+            pub(crate) fn has_urgent(&self) -> bool {
+                self.queue.urgent.is_some()
+            }
+
+            pub(crate) fn pass_urgent(&mut self) {
+                if self.queue.urgent == Some(0) {
+                    self.queue.urgent = None;
+                    self.queue.bytes.pop_front();
+                }
+            }
+
+            pub(crate) fn forget_urgent(&mut self) {}
+
             pub(crate) fn peek(&mut self, at: usize, to: &mut [u8]) -> Result {
-                let bytes = self.bytes.range(at..at + to.len());
+                let end = at + to.len();
+                assert!(end <= self.len());
+                let bytes = self.queue.bytes.range(at..end);
                 to.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
                 Ok(())
             }
 
             pub(crate) fn consume(&mut self, n: usize) {
-                self.bytes.drain(..n);
+                assert!(n <= self.len());
+                self.queue.bytes.drain(..n);
+                self.queue.urgent = self.queue.urgent.map(|at| at - n);
             }
         }
     }

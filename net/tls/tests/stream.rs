@@ -97,6 +97,27 @@ fn cut_at_any_two_places() {
     }
 }
 
+/// Bytes that are not part of the stream, anywhere in it.
+#[test]
+fn urgent_anywhere() {
+    for stream in streams(29, &[3, 0, 0, 60, 1]) {
+        for pressure in [false, true] {
+            for at in 0..=stream.bytes.len() {
+                let mut receiver = Receiver::new(&stream.model);
+                receiver.pressure = pressure;
+                let (a, b) = stream.bytes.split_at(at);
+                receiver.arrive(a);
+                receiver.read(at % 3);
+                receiver.arrive_urgent();
+                receiver.read(at % 2);
+                receiver.arrive(b);
+                receiver.read(usize::MAX);
+                stream.check(&receiver);
+            }
+        }
+    }
+}
+
 /// Pieces of one size each, from single bytes to more than a record.
 #[test]
 fn cut_into_equal_pieces() {
@@ -137,6 +158,7 @@ fn cut_at_random() {
                     0 => receiver.read(usize::MAX),
                     1 => receiver.read(1),
                     2 => receiver.collect(),
+                    3 => receiver.arrive_urgent(),
                     _ => (),
                 }
             }
