@@ -35,7 +35,10 @@ mod vec;
 
 use context::Tls;
 use knet::{
-    mm::ScratchGuard,
+    mm::{
+        ChunkGuard,
+        ScratchGuard, //
+    },
     net::ulp::Registration, //
 };
 
@@ -54,6 +57,7 @@ struct Module {
     #[pin]
     _ulp: Registration<Tls>,
     _scratch: ScratchGuard<{ rx::MAX_PLAIN }>,
+    _chunks: ChunkGuard,
 }
 
 impl kernel::InPlaceModule for Module {
@@ -61,6 +65,7 @@ impl kernel::InPlaceModule for Module {
         try_pin_init!(Self {
             _ulp <- Registration::new(module),
             _scratch: rx::SCRATCH.guard(),
+            _chunks: ChunkGuard::new(),
         })
     }
 }

@@ -288,6 +288,20 @@ void knet_put_page(struct page *page)
 	put_page(page);
 }
 
+bool knet_page_is_ours(const struct page *page)
+{
+	if (page_ref_count(page) != 1)
+		return false;
+	/* What others did with the page is done. */
+	smp_acquire__after_ctrl_dep();
+	return true;
+}
+
+bool knet_page_is_pfmemalloc(const struct page *page)
+{
+	return page_is_pfmemalloc(page);
+}
+
 void *knet_page_address(const struct page *page)
 {
 	return page_address(page);

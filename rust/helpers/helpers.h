@@ -85,6 +85,8 @@ struct page *knet_alloc_compound(unsigned int order);
 unsigned int knet_raw_smp_processor_id(void);
 void knet_get_page(struct page *page);
 void knet_put_page(struct page *page);
+bool knet_page_is_ours(const struct page *page);
+bool knet_page_is_pfmemalloc(const struct page *page);
 void *knet_page_address(const struct page *page);
 bool knet_sendpage_ok(struct page *page);
 

@@ -2,9 +2,13 @@
 
 //! Memory.
 
+mod chunks;
 mod frag;
 mod scratch;
+mod spare;
 
+pub(crate) use chunks::refill;
+pub use chunks::ChunkGuard;
 pub use frag::{
     Frag,
     FragMut,

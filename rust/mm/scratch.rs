@@ -4,8 +4,10 @@
 //!
 //! C header: [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
 
-use super::FragMut;
-use crate::bindings;
+use super::{
+    spare::Spare,
+    FragMut, //
+};
 use core::ops::{
     Deref,
     DerefMut, //
@@ -13,74 +15,32 @@ use core::ops::{
 use kernel::{
     alloc::Flags,
     page::PAGE_SIZE,
-    prelude::*,
-    sync::atomic::{
-        Atomic,
-        Full, //
-    }, //
+    prelude::*, //
 };
-
-/// Buffers that are kept for reuse: one for each CPU, up to this many.
-const SLOTS: usize = 64;
 
 /// The order of pages of a buffer in one piece: 32 KiB with pages of 4 KiB.
 const ORDER: u32 = 3;
 
 /// Buffers of at least `SIZE` bytes that are not in use.
-///
-/// # Invariants
-///
-/// Each slot is null, or a buffer from `KBox::into_raw()` that belongs to the slot.
-pub struct ScratchPool<const SIZE: usize> {
-    slots: [Atomic<*mut KVec<FragMut>>; SLOTS],
-}
+pub struct ScratchPool<const SIZE: usize>(Spare<KVec<FragMut>>);
 
 impl<const SIZE: usize> ScratchPool<SIZE> {
     /// A pool without buffers.
     #[expect(clippy::new_without_default)]
     pub const fn new() -> Self {
-        // INVARIANT: All slots are null.
-        Self {
-            slots: [const { Atomic::new(core::ptr::null_mut()) }; SLOTS],
-        }
-    }
-
-    fn slot(&self) -> Option<&Atomic<*mut KVec<FragMut>>> {
-        // SAFETY: This reads a number, which may be out of date at once.
-        let cpu = unsafe { bindings::knet_raw_smp_processor_id() };
-        self.slots.get(cpu as usize % SLOTS)
+        Self(Spare::new())
     }
 
     /// Takes this CPU's buffer, or allocates one. It comes back when it is dropped.
     pub fn take(&'static self) -> Result<Scratch<SIZE>> {
-        if let Some(slot) = self.slot() {
-            let buf = slot.xchg(core::ptr::null_mut(), Full);
-            if !buf.is_null() {
-                // SAFETY: By the type invariant the buffer came from `KBox::into_raw()`; it was
-                // taken out, so it is ours.
-                let runs = unsafe { KBox::from_raw(buf) };
-                return Ok(Scratch {
-                    pool: self,
-                    runs: Some(runs),
-                });
-            }
-        }
-        let runs = KBox::new(alloc(SIZE)?, GFP_KERNEL)?;
+        let runs = match self.0.take() {
+            Some(runs) => runs,
+            None => KBox::new(alloc(SIZE)?, GFP_KERNEL)?,
+        };
         Ok(Scratch {
             pool: self,
             runs: Some(runs),
         })
-    }
-
-    /// Frees all buffers.
-    fn purge(&self) {
-        for slot in &self.slots {
-            let buf = slot.xchg(core::ptr::null_mut(), Full);
-            if !buf.is_null() {
-                // SAFETY: As in `take()`.
-                wipe(unsafe { KBox::from_raw(buf) });
-            }
-        }
     }
 
     /// A value that frees the buffers of the pool when it is dropped. For modules, whose statics
@@ -95,7 +55,7 @@ pub struct ScratchGuard<const SIZE: usize>(&'static ScratchPool<SIZE>);
 
 impl<const SIZE: usize> Drop for ScratchGuard<SIZE> {
     fn drop(&mut self) {
-        self.0.purge();
+        self.0 .0.drain().for_each(wipe);
     }
 }
 
@@ -164,14 +124,8 @@ impl<const SIZE: usize> Drop for Scratch<SIZE> {
         let Some(runs) = self.runs.take() else {
             return;
         };
-        let Some(slot) = self.pool.slot() else {
-            return;
-        };
-        let raw = KBox::into_raw(runs);
-        // INVARIANT: The slot owns the buffer if it was null before.
-        if slot.cmpxchg(core::ptr::null_mut(), raw, Full).is_err() {
-            // SAFETY: The buffer is still ours.
-            wipe(unsafe { KBox::from_raw(raw) });
+        if let Some(runs) = self.pool.0.put(runs) {
+            wipe(runs);
         }
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     bindings,
     mm::{
+        self,
         Frag,
         FragMut, //
     },
@@ -35,6 +36,9 @@ use kernel::{
         Opaque, //
     }, //
 };
+
+/// The least that is taken from the rest of a page fragment for more than a page.
+const FRAG_MIN: u32 = 32;
 
 /// A TCP socket (`struct sock`). Its lock is not held, as far as this type knows.
 ///
@@ -345,13 +349,17 @@ impl<'a, T> LockedSock<'a, T> {
         // ours until the function returns.
         unsafe {
             let frag = bindings::knet_sk_page_frag(self.raw());
-            if !bindings::sk_page_frag_refill(self.raw(), frag) {
-                return Err(ENOMEM);
+            let least = if want as usize <= PAGE_SIZE {
+                want
+            } else {
+                FRAG_MIN
+            };
+            if (*frag).size.wrapping_sub((*frag).offset) < least {
+                mm::refill(frag);
             }
-            let room = (*frag).size.wrapping_sub((*frag).offset);
-            if room < want
-                && want as usize <= PAGE_SIZE
-                && !bindings::skb_page_frag_refill(want, frag, (*self.raw()).sk_allocation)
+            if !bindings::sk_page_frag_refill(self.raw(), frag)
+                || ((*frag).size.wrapping_sub((*frag).offset) < least
+                    && !bindings::skb_page_frag_refill(least, frag, (*self.raw()).sk_allocation))
             {
                 return Err(ENOMEM);
             }

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Chunks of pages that are cut into runs, sent, and used again when TCP is done with all of it.
+//!
+//! Kernels that are built to clear each page which they hand out spend as much on that as on
+//! sending it. A chunk that comes back has nothing in it but what its last user has put there.
+//!
+//! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h)
+
+use super::spare::Spare;
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// Size in bytes of a chunk: what `skb_page_frag_refill()` prefers to allocate.
+const CHUNK: usize = PAGE_SIZE << 3;
+
+/// Chunks that each CPU remembers: 512 KiB with pages of 4 KiB, the most that it keeps from
+/// others.
+const RING: usize = 16;
+
+/// A chunk that all is given out of.
+///
+/// # Invariants
+///
+/// `page` is a compound page of `CHUNK` bytes that is not in high memory. A reference to it
+/// belongs to this value, and who has another one has got it with a run of its bytes.
+struct Chunk {
+    page: NonNull<bindings::page>,
+}
+
+// SAFETY: Page references may be counted by any thread.
+unsafe impl Send for Chunk {}
+
+impl Chunk {
+    /// Whether nobody has a run of it any more.
+    fn is_free(&self) -> bool {
+        // SAFETY: The page is valid by the type invariant.
+        unsafe { bindings::knet_page_is_ours(self.page.as_ptr()) }
+    }
+
+    fn into_raw(self) -> *mut bindings::page {
+        core::mem::ManuallyDrop::new(self).page.as_ptr()
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant a reference belongs to this value.
+        unsafe { bindings::knet_put_page(self.page.as_ptr()) };
+    }
+}
+
+/// The chunks of a CPU, the oldest at `next` if there are as many as can be.
+struct Ring {
+    chunks: [Option<Chunk>; RING],
+    next: usize,
+}
+
+impl Ring {
+    const EMPTY: Self = Self {
+        chunks: [const { None }; RING],
+        next: 0,
+    };
+
+    /// Keeps `used` for later, and returns one that is free.
+    fn exchange(&mut self, used: Chunk) -> Option<Chunk> {
+        let (newer, older) = self.chunks.split_at_mut_checked(self.next)?;
+        for entry in Iterator::chain(older.iter_mut(), newer) {
+            if entry.as_ref().is_some_and(Chunk::is_free) {
+                return entry.replace(used);
+            }
+        }
+        // None is. The oldest makes room.
+        if let Some(entry) = self.chunks.get_mut(self.next) {
+            *entry = Some(used);
+        }
+        self.next = self.next.wrapping_add(1) % RING;
+        None
+    }
+}
+
+static RINGS: Spare<Ring> = Spare::new();
+
+/// Frees all chunks when it is dropped. For modules, whose statics are not.
+pub struct ChunkGuard(());
+
+impl ChunkGuard {
+    /// To be kept as long as pages are sent.
+    #[expect(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self(())
+    }
+}
+
+impl Drop for ChunkGuard {
+    fn drop(&mut self) {
+        RINGS.drain().for_each(drop);
+    }
+}
+
+/// Has `frag` begin anew in a chunk that has come back, if there is one. What it has now is
+/// remembered.
+///
+/// # Safety
+///
+/// `frag` is valid, and not used by anybody else. It is managed by `skb_page_frag_refill()`: its
+/// page has a reference that belongs to it, and all others came with bytes before `offset`.
+pub(crate) unsafe fn refill(frag: *mut bindings::page_frag) {
+    // SAFETY: As the caller promises.
+    let frag = unsafe { &mut *frag };
+    let Some(page) = NonNull::new(frag.page) else {
+        return;
+    };
+    // SAFETY: The page is valid. If it came back itself, `skb_page_frag_refill()` takes it again,
+    // and memory for emergencies must go back to where it came from.
+    if frag.size as usize != CHUNK
+        || unsafe {
+            bindings::knet_page_is_ours(frag.page) || bindings::knet_page_is_pfmemalloc(frag.page)
+        }
+    {
+        return;
+    }
+    let ring = RINGS
+        .take()
+        .or_else(|| KBox::new(Ring::EMPTY, GFP_ATOMIC).ok());
+    let Some(mut ring) = ring else {
+        return;
+    };
+    // INVARIANT: `frag` gives its reference away: below it gets another page with its own, or
+    // none.
+    let free = ring.exchange(Chunk { page });
+    frag.page = free.map_or(core::ptr::null_mut(), Chunk::into_raw);
+    frag.offset = 0;
+    drop(RINGS.put(ring));
+}
