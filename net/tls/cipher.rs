@@ -19,6 +19,9 @@ pub(crate) const SEQ_LEN: usize = 8;
 /// Length in bytes of a nonce: salt and IV together, in all suites.
 pub(crate) const NONCE_LEN: usize = 12;
 
+/// Length in bytes of the part of a nonce that is the same for all records.
+pub(crate) const SALT_LEN: usize = 4;
+
 /// Length in bytes of `struct tls_crypto_info`, with which every key structure begins.
 pub(crate) const INFO_LEN: usize = 4;
 
@@ -147,19 +150,20 @@ impl Suite {
         version == Version::Tls12 && self.nonce12 == Nonce12::Explicit
     }
 
-    /// The IV as the kernel crypto API wants it, for `nonce`.
-    pub(crate) fn crypto_iv(&self, nonce: &[u8; NONCE_LEN]) -> [u8; 16] {
+    /// The IV as the kernel crypto API wants it, for the nonce of `salt` and `rest`.
+    pub(crate) fn crypto_iv(&self, salt: [u8; SALT_LEN], rest: u64) -> [u8; 16] {
         let mut iv = [0; 16];
-        let at = match self.iv_prefix {
-            Some(prefix) => {
-                iv[0] = prefix;
-                1
+        let at = usize::from(self.iv_prefix.is_some());
+        if let (Some(prefix), [first, ..]) = (self.iv_prefix, &mut iv) {
+            *first = prefix;
+        }
+        let to = iv.get_mut(at..).and_then(<[u8]>::split_first_chunk_mut);
+        // There is room in both cases.
+        if let Some((to_salt, to)) = to {
+            *to_salt = salt;
+            if let Some(to_rest) = to.first_chunk_mut() {
+                *to_rest = rest.to_be_bytes();
             }
-            None => 0,
-        };
-        // The range is in bounds for both values of `at`.
-        for (to, from) in iv.iter_mut().skip(at).zip(nonce) {
-            *to = *from;
         }
         iv
     }

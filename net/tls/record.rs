@@ -9,6 +9,7 @@ use crate::cipher::{
     Suite,
     Version,
     NONCE_LEN,
+    SALT_LEN,
     TAG_LEN, //
 };
 
@@ -47,22 +48,6 @@ pub(crate) struct Prefix {
 }
 
 impl Prefix {
-    fn new() -> Self {
-        Self {
-            bytes: [0; MAX_PREFIX],
-            len: 0,
-        }
-    }
-
-    fn put<const N: usize>(mut self, bytes: [u8; N]) -> Self {
-        let end = self.len.saturating_add(N);
-        if let Some(to) = self.bytes.get_mut(self.len..end) {
-            to.copy_from_slice(&bytes);
-            self.len = end;
-        }
-        self
-    }
-
     /// The bytes.
     pub(crate) fn as_slice(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
@@ -80,8 +65,11 @@ pub(crate) struct SequenceWrapped;
 pub(crate) struct Protection {
     version: Version,
     suite: &'static Suite,
-    /// Salt and IV. The last eight bytes count up where the nonce is explicit.
-    nonce: [u8; NONCE_LEN],
+    /// The first bytes of the nonce, which are always the same.
+    salt: [u8; SALT_LEN],
+    /// The others. They count up where records carry them.
+    iv: u64,
+    explicit: bool,
     seq: u64,
 }
 
@@ -93,10 +81,13 @@ impl Protection {
         nonce: [u8; NONCE_LEN],
         seq: u64,
     ) -> Self {
+        let [s0, s1, s2, s3, iv @ ..] = nonce;
         Self {
             version,
             suite,
-            nonce,
+            salt: [s0, s1, s2, s3],
+            iv: u64::from_be_bytes(iv),
+            explicit: suite.explicit_nonce(version),
             seq,
         }
     }
@@ -113,16 +104,16 @@ impl Protection {
 
     /// Writes the state of the direction into its key structure, as `getsockopt()` shows it.
     pub(crate) fn save_to(&self, keys: &mut [u8]) {
-        self.suite.update(keys, &self.nonce, self.seq);
-    }
-
-    fn explicit(&self) -> bool {
-        self.suite.explicit_nonce(self.version)
+        let mut nonce = [0; NONCE_LEN];
+        let (salt, iv) = nonce.split_at_mut(SALT_LEN);
+        salt.copy_from_slice(&self.salt);
+        iv.copy_from_slice(&self.iv.to_be_bytes());
+        self.suite.update(keys, &nonce, self.seq);
     }
 
     /// Bytes before the ciphertext: header and explicit nonce.
     pub(crate) fn prefix_len(&self) -> usize {
-        if self.explicit() {
+        if self.explicit {
             MAX_PREFIX
         } else {
             HEADER_LEN
@@ -130,7 +121,7 @@ impl Protection {
     }
 
     /// Bytes of additional data.
-    fn aad_len(&self) -> usize {
+    pub(crate) fn aad_len(&self) -> usize {
         match self.version {
             Version::Tls12 => MAX_PREFIX,
             Version::Tls13 => HEADER_LEN,
@@ -166,72 +157,87 @@ impl Protection {
         }
     }
 
-    /// Header and explicit nonce of the next record, which has `len` bytes of payload.
+    /// Writes header and explicit nonce of the next record, which has `len` bytes of payload, to
+    /// the first bytes of `to`, if there is room.
     ///
     /// `len` is at most [`MAX_PAYLOAD`].
-    pub(crate) fn header(&self, content_type: u8, len: usize) -> Prefix {
-        let [.., e0, e1, e2, e3, e4, e5, e6, e7] = self.nonce;
-        let explicit = self.explicit();
+    pub(crate) fn write_header(&self, content_type: u8, len: usize, to: &mut [u8]) -> Option<()> {
         let body = len
             .saturating_add(self.overhead())
             .saturating_sub(HEADER_LEN);
-        let head = Prefix::new()
-            .put([self.outer_type(content_type)])
-            .put(WIRE_VERSION)
-            .put((body as u16).to_be_bytes());
-        if explicit {
-            head.put([e0, e1, e2, e3, e4, e5, e6, e7])
-        } else {
-            head
+        let (header, to) = to.split_first_chunk_mut()?;
+        *header = header_bytes(self.outer_type(content_type), body);
+        if self.explicit {
+            *to.first_chunk_mut()? = self.iv.to_be_bytes();
+        }
+        Some(())
+    }
+
+    /// What [`Protection::write_header`] writes.
+    pub(crate) fn header(&self, content_type: u8, len: usize) -> Prefix {
+        let mut bytes = [0; MAX_PREFIX];
+        let _ = self.write_header(content_type, len, &mut bytes);
+        Prefix {
+            bytes,
+            len: self.prefix_len(),
         }
     }
 
-    /// Additional data of the next record, which has `len` bytes of payload (RFC 5246 6.2.3.3,
-    /// RFC 8446 5.2).
+    /// Writes the additional data of the next record, which has `len` bytes of payload, to the
+    /// first bytes of `to`, if there is room (RFC 5246 6.2.3.3, RFC 8446 5.2).
+    pub(crate) fn write_aad(&self, content_type: u8, len: usize, to: &mut [u8]) -> Option<()> {
+        if self.version == Version::Tls13 {
+            return self.write_header(content_type, len, to);
+        }
+        let (seq, to) = to.split_first_chunk_mut()?;
+        *seq = self.seq.to_be_bytes();
+        *to.first_chunk_mut()? = header_bytes(content_type, len);
+        Some(())
+    }
+
+    /// What [`Protection::write_aad`] writes.
     pub(crate) fn aad(&self, content_type: u8, len: usize) -> Prefix {
-        match self.version {
-            Version::Tls12 => Prefix::new()
-                .put(self.seq.to_be_bytes())
-                .put([content_type])
-                .put(WIRE_VERSION)
-                .put((len as u16).to_be_bytes()),
-            Version::Tls13 => self.header(content_type, len),
+        let mut bytes = [0; MAX_PREFIX];
+        let _ = self.write_aad(content_type, len, &mut bytes);
+        Prefix {
+            bytes,
+            len: self.aad_len(),
         }
     }
 
     /// The nonce of the next record, as the kernel crypto API wants it.
     pub(crate) fn crypto_iv(&self) -> [u8; 16] {
-        let mut nonce = self.nonce;
-        if !self.explicit() {
-            let seq = self.seq.to_be_bytes();
-            for (n, s) in nonce.iter_mut().rev().zip(seq.iter().rev()) {
-                *n ^= *s;
-            }
+        if self.explicit {
+            self.suite.crypto_iv(self.salt, self.iv)
+        } else {
+            self.suite.crypto_iv(self.salt, self.iv ^ self.seq)
         }
-        self.suite.crypto_iv(&nonce)
     }
 
     /// The nonce of the next record, where the peer chose a part of it: `explicit` is what came
     /// with the record, if records carry it.
-    pub(crate) fn peer_iv(&self, explicit: [u8; 8]) -> [u8; 16] {
-        if !self.explicit() {
-            return self.crypto_iv();
+    pub(crate) fn peer_iv(&self, explicit: [u8; EXPLICIT_LEN]) -> [u8; 16] {
+        if self.explicit {
+            self.suite
+                .crypto_iv(self.salt, u64::from_be_bytes(explicit))
+        } else {
+            self.crypto_iv()
         }
-        let [s0, s1, s2, s3, ..] = self.nonce;
-        let [e0, e1, e2, e3, e4, e5, e6, e7] = explicit;
-        self.suite
-            .crypto_iv(&[s0, s1, s2, s3, e0, e1, e2, e3, e4, e5, e6, e7])
     }
 
     /// Moves on to the next record. After the last one there is none, however often this is tried.
     pub(crate) fn advance(&mut self) -> Result<(), SequenceWrapped> {
         self.seq = self.seq.checked_add(1).ok_or(SequenceWrapped)?;
-        if self.explicit() {
-            let [s0, s1, s2, s3, e @ ..] = self.nonce;
-            let [e0, e1, e2, e3, e4, e5, e6, e7] =
-                u64::from_be_bytes(e).wrapping_add(1).to_be_bytes();
-            self.nonce = [s0, s1, s2, s3, e0, e1, e2, e3, e4, e5, e6, e7];
+        if self.explicit {
+            self.iv = self.iv.wrapping_add(1);
         }
         Ok(())
     }
+}
+
+/// A header of five bytes, which the additional data ends with too in TLS 1.2.
+fn header_bytes(kind: u8, len: usize) -> [u8; HEADER_LEN] {
+    let [v1, v0] = WIRE_VERSION;
+    let [l1, l0] = (len as u16).to_be_bytes();
+    [kind, v1, v0, l1, l0]
 }

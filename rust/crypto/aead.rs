@@ -373,6 +373,31 @@ impl Request {
         unsafe { self.run(Op::Seal, aad.len(), len, table, table) }
     }
 
+    /// Encrypts the `len` bytes of `run` that stand behind `aad_len` bytes of additional data, in
+    /// place, and puts the tag behind them.
+    ///
+    /// Sleeps if the implementation completes requests later. Fails with `EINVAL` if `run` is too
+    /// short.
+    pub fn seal_run(
+        &mut self,
+        iv: &[u8; IV_LEN],
+        aad_len: usize,
+        run: &mut FragMut,
+        len: usize,
+    ) -> Result {
+        let total = aad_len
+            .checked_add(len)
+            .and_then(|n| n.checked_add(self.aead().tag_len()))
+            .filter(|n| *n <= run.len())
+            .ok_or(EINVAL)?;
+        let mut table = Table::single(run.frag(), total as u32);
+        // SAFETY: `inner` is valid and not in use by the type invariants.
+        unsafe { (*self.inner.as_ptr()).iv = *iv };
+        // SAFETY: The table describes additional data, text and tag, all of them within `run`,
+        // which is borrowed exclusively. The request has completed when `run()` returns.
+        unsafe { self.run(Op::Seal, aad_len, len, &mut table, &mut table) }
+    }
+
     /// Encrypts the parts of `text` into `dst` and puts the tag behind them.
     ///
     /// Sleeps and fails as [`Request::seal_in_place`] does. The parts have `len` bytes together.

@@ -65,6 +65,16 @@ impl<'t> Table<'t> {
         Ok(())
     }
 
+    /// A table of one entry, for the first `len` bytes of `frag`.
+    pub(super) fn single(frag: &Frag, len: u32) -> bindings::scatterlist {
+        bindings::scatterlist {
+            page_link: frag.page() as usize | SG_END,
+            offset: frag.offset(),
+            length: len,
+            ..Default::default()
+        }
+    }
+
     /// Adds a buffer that was allocated with `kmalloc()`.
     ///
     /// # Safety

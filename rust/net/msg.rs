@@ -155,6 +155,18 @@ impl<'a> SendMsg<'a> {
         }
     }
 
+    /// Copies the next bytes to `to`, to all of it. On `EFAULT` no byte counts as taken.
+    pub fn copy_to(&mut self, to: &mut [u8]) -> Result {
+        let want = to.len();
+        let got = self.iter().copy_from_iter(to);
+        if got == want {
+            return Ok(());
+        }
+        // SAFETY: The iterator has advanced by `got` bytes.
+        unsafe { self.revert(got) };
+        Err(EFAULT)
+    }
+
     /// Copies the next bytes to `parts`, to all of them. On `EFAULT` no byte counts as taken.
     pub fn copy_to_all<'b>(&mut self, parts: impl Iterator<Item = &'b mut [u8]>) -> Result {
         let mut taken = 0usize;

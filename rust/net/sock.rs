@@ -374,6 +374,19 @@ impl<'a, T> LockedSock<'a, T> {
         }
     }
 
+    /// Allocates `len` bytes as [`LockedSock::alloc_frag`] does, but in one piece, or not at all.
+    pub fn alloc_run(&mut self, len: usize) -> Option<FragMut> {
+        // SAFETY: As in `alloc_frag()`.
+        let room = unsafe {
+            let frag = bindings::knet_sk_page_frag(self.raw());
+            (*frag).size.wrapping_sub((*frag).offset) as usize
+        };
+        if len > PAGE_SIZE && len > room {
+            return None;
+        }
+        self.alloc_frag(len).ok().filter(|run| run.len() == len)
+    }
+
     /// Makes `frag` longer by up to `len` bytes, if the bytes behind it are still to be had.
     /// Returns by how many.
     pub fn extend_frag(&mut self, frag: &mut FragMut, len: usize) -> usize {

@@ -4,13 +4,15 @@
 //!
 //! * [`open`]: the record that is being filled, in the memory where its ciphertext will be;
 //! * [`queue`]: sealed records on their way to TCP;
-//! * [`send`]: one call of `sendmsg()`.
+//! * [`send`]: one call of `sendmsg()`;
+//! * [`quick`]: such a call without any detour.
 //!
 //! One task at a time sends: it holds the mutex of the [`Tx`], and then the socket's lock. TCP
 //! gives up the latter while it waits, so other tasks can still set options or be told of room.
 
 mod open;
 mod queue;
+mod quick;
 mod send;
 
 use crate::{
@@ -96,7 +98,9 @@ impl Tx {
         self.queue.reap(queue::Wait::Uninterrupted)?;
         if self.open.has_job() {
             match request.shared_aead() {
-                Some(aead) => self.open.set_job(Prepared::new(aead.clone(), GFP_KERNEL)?)?,
+                Some(aead) => self
+                    .open
+                    .set_job(Prepared::new(aead.clone(), GFP_KERNEL)?)?,
                 None => drop(self.open.take_job()),
             }
         }
@@ -113,6 +117,11 @@ impl Tx {
         locked.uncharge(all);
         locked.sock().abort(EBADMSG);
         EBADMSG
+    }
+
+    /// Whether nothing waits, neither here nor for a driver, and the next record will not either.
+    fn is_quiet(&self) -> bool {
+        self.queue.is_empty() && self.open.is_empty() && self.request.shared_aead().is_none()
     }
 
     /// Whether data waits for more to come.
@@ -209,9 +218,7 @@ impl Tx {
                 Ok(0) => return Err(EAGAIN),
                 Ok(n) => n,
                 Err(e) => {
-                    if e != EAGAIN && e != EINTR && e != ERESTARTSYS {
-                        locked.sock().abort(e);
-                    }
+                    refused(locked, e);
                     return Err(e);
                 }
             };
@@ -253,6 +260,13 @@ impl Tx {
         self.open.clear();
         let all = self.charge.split(usize::MAX);
         locked.uncharge(all);
+    }
+}
+
+/// TCP did not take what it was given. Unless it will later, that is the end of the connection.
+fn refused(locked: &Locked<'_>, e: Error) {
+    if e != EAGAIN && e != EINTR && e != ERESTARTSYS {
+        locked.sock().abort(e);
     }
 }
 

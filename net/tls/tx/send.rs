@@ -4,6 +4,7 @@
 
 use super::{
     queue::Wait,
+    quick,
     Tx, //
 };
 use crate::{
@@ -56,7 +57,6 @@ pub(crate) fn sendmsg(sk: &TlsSock<'_>, msg: &mut SendMsg<'_>) -> Result<usize> 
     if tx.broken {
         return Err(EBADMSG);
     }
-    tx.enter(sk);
     let mut call = Call {
         sk,
         msg,
@@ -65,9 +65,14 @@ pub(crate) fn sendmsg(sk: &TlsSock<'_>, msg: &mut SendMsg<'_>) -> Result<usize> 
         accepted: 0,
         refused: false,
     };
-    let result = call
-        .run(tx, &mut locked)
-        .map_err(|e| locked.send_error(flags, e));
+    let result = match call.quick(tx, &mut locked) {
+        Ok(false) => {
+            tx.enter(sk);
+            call.run(tx, &mut locked)
+        }
+        done => done.map(|_| ()),
+    };
+    let result = result.map_err(|e| locked.send_error(flags, e));
     tx.leave(sk, &locked);
     if call.accepted > 0 {
         return Ok(call.accepted);
@@ -89,6 +94,26 @@ struct Call<'a, 'b> {
 }
 
 impl Call<'_, '_> {
+    /// Sends a message that is one record at once, if that is so. Returns whether it was done.
+    fn quick(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result<bool> {
+        let max = usize::from(self.sk.abi().max_payload());
+        let len = self.msg.left();
+        if self.msg.has_control() || self.flags.any(quick::OTHERWISE) || len == 0 || len > max {
+            return Ok(false);
+        }
+        locked.sock().error()?;
+        let Some(record) = quick::seal(tx, locked, self.msg, self.kind, len)? else {
+            return Ok(false);
+        };
+        self.accepted = len;
+        quick::push(tx, locked, record, self.flags).inspect_err(|e| {
+            if *e == EBADMSG {
+                self.accepted = 0;
+            }
+        })?;
+        Ok(true)
+    }
+
     fn run(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result {
         let mut filled = Ok(());
         if self.msg.has_control() {
