@@ -80,8 +80,9 @@ pub struct Prepared<N: Notify>(KBox<Job<N>>);
 impl<N: Notify> Prepared<N> {
     /// Allocates everything that a request for `aead` will need.
     pub fn new(aead: Arc<Aead>, flags: Flags) -> Result<Self> {
-        Ok(Self(KBox::new(
-            Job {
+        // In its place: the room for tables is too much for the stack.
+        let job = KBox::try_init(
+            try_init!(Job {
                 status: Atomic::new(0),
                 done: Opaque::uninit(),
                 notify: None,
@@ -90,9 +91,10 @@ impl<N: Notify> Prepared<N> {
                 dst_room: [const { MaybeUninit::uninit() }; DST_MAX],
                 text: KVec::new(),
                 dst: KVec::new(),
-            },
+            }),
             flags,
-        )?))
+        )?;
+        Ok(Self(job))
     }
 
     /// Hands the parts of `text` to the cipher, to be encrypted into `dst`. They have `len` bytes
