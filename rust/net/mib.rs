@@ -62,15 +62,18 @@ counters! {
 
 impl Net {
     /// Adds one to a counter.
+    #[inline]
     pub fn inc(&self, counter: Counter) {
         self.add(counter, 1);
     }
 
     /// Takes one from a counter.
+    #[inline]
     pub fn dec(&self, counter: Counter) {
         self.add(counter, -1);
     }
 
+    #[inline]
     fn add(&self, counter: Counter, n: c_int) {
         // SAFETY: The namespace is valid. `Pernet` has allocated its counters before any socket
         // could be attached, and frees them after the last one is gone.

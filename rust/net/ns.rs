@@ -20,11 +20,13 @@ impl Net {
     /// # Safety
     ///
     /// `net` is valid for `'a`.
+    #[inline]
     pub(crate) unsafe fn from_raw<'a>(net: *mut bindings::net) -> &'a Self {
         // SAFETY: `Net` is a transparent wrapper; the caller promises that it is valid.
         unsafe { &*net.cast() }
     }
 
+    #[inline]
     pub(crate) fn as_raw(&self) -> *mut bindings::net {
         self.0.get()
     }

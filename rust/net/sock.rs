@@ -57,6 +57,7 @@ impl Sock {
     /// # Safety
     ///
     /// `sk` is a TCP socket that is valid for `'a`.
+    #[inline]
     pub(crate) unsafe fn from_raw<'a>(sk: *mut bindings::sock) -> &'a Self {
         // SAFETY: `Sock` is a transparent wrapper; the caller promises that it is valid.
         unsafe { &*sk.cast() }
@@ -67,6 +68,7 @@ impl Sock {
     }
 
     /// The network namespace that the socket is in.
+    #[inline]
     pub fn net(&self) -> &Net {
         // SAFETY: The socket is valid, and keeps its namespace.
         unsafe { Net::from_raw(bindings::knet_sock_net(self.as_raw())) }
@@ -96,6 +98,7 @@ impl Sock {
     }
 
     /// Whether a sockmap has taken over the socket.
+    #[inline]
     pub fn has_psock(&self) -> bool {
         // SAFETY: The socket is valid.
         unsafe { bindings::knet_sk_has_psock(self.as_raw()) }

@@ -44,6 +44,7 @@ impl OptVal<'_> {
     }
 
     /// Whether there is a value at all.
+    #[inline]
     pub fn is_null(&self) -> bool {
         // SAFETY: This looks at the pointer only.
         unsafe { bindings::knet_sockptr_is_null(self.ptr) }
@@ -73,6 +74,7 @@ impl OptVal<'_> {
     ///
     /// Fails with `EINVAL` behind the end of the value, and with `EFAULT` if the user's memory
     /// cannot be read.
+    #[inline]
     pub fn read(&self, offset: usize, to: &mut [u8]) -> Result {
         let end = offset.checked_add(to.len()).ok_or(EINVAL)?;
         if end > self.len {
@@ -148,6 +150,7 @@ impl OptOut {
 }
 
 /// Turns the result of an option into what C wants.
+#[inline]
 pub(crate) fn to_errno(result: Result) -> c_int {
     match result {
         Ok(()) => 0,

@@ -23,16 +23,19 @@ pub struct Flag(Atomic<bool>);
 
 impl Flag {
     /// A flag that is not set.
+    #[inline]
     pub const fn new() -> Self {
         Self(Atomic::new(false))
     }
 
     /// Whether the flag is set.
+    #[inline]
     pub fn get(&self) -> bool {
         self.0.load(Relaxed)
     }
 
     /// Sets or clears the flag.
+    #[inline]
     pub fn set(&self, on: bool) {
         if self.get() != on {
             self.0.store(on, Relaxed);
@@ -45,6 +48,7 @@ impl Flag {
 }
 
 impl Default for Flag {
+    #[inline]
     fn default() -> Self {
         Self::new()
     }
