@@ -212,8 +212,13 @@ impl KeyFields<'_> {
     /// Salt and IV, from which the nonce of each record is made.
     pub(crate) fn nonce_base(&self) -> [u8; NONCE_LEN] {
         let mut base = [0; NONCE_LEN];
-        for (to, from) in base.iter_mut().zip(self.salt.iter().chain(self.iv)) {
-            *to = *from;
+        if let Some((to_salt, to_iv)) = base.split_at_mut_checked(self.salt.len()) {
+            for (to, from) in to_salt.iter_mut().zip(self.salt) {
+                *to = *from;
+            }
+            for (to, from) in to_iv.iter_mut().zip(self.iv) {
+                *to = *from;
+            }
         }
         base
     }

@@ -77,17 +77,17 @@ pub(crate) struct Shared {
 /// What the socket's lock protects.
 pub(crate) struct State {
     /// The keys for sending.
-    pub(crate) tx: Option<KBox<Keys>>,
+    pub(crate) tx: Option<Keys>,
     /// The receiver.
-    pub(crate) rx: Option<KBox<Rx>>,
+    pub(crate) rx: Option<Rx>,
 }
 
 impl State {
     /// What protects a direction, if it has keys.
     pub(crate) fn protection(&self, direction: Direction) -> Option<&Protection> {
         let keys = match direction {
-            Direction::Tx => self.tx.as_deref(),
-            Direction::Rx => self.rx.as_deref().map(Rx::keys),
+            Direction::Tx => self.tx.as_ref(),
+            Direction::Rx => self.rx.as_ref().map(Rx::keys),
         };
         keys.map(|keys| &keys.protection)
     }
@@ -105,9 +105,30 @@ pub(crate) enum Direction {
 /// One direction's keys as user space has passed them, and the protection made from them.
 pub(crate) struct Keys {
     /// The key structure of the UAPI. Its IV and sequence number are the initial ones.
-    pub(crate) info: KBox<Secret<MAX_KEYS_LEN>>,
+    info: Secret<MAX_KEYS_LEN>,
     /// The state of the next record.
     pub(crate) protection: Protection,
+}
+
+impl Keys {
+    /// The keys for `protection`. Their structure is yet to be put in its place.
+    pub(crate) fn new(protection: Protection) -> Self {
+        Self {
+            info: Secret::zeroed(),
+            protection,
+        }
+    }
+
+    /// The key structure of the UAPI.
+    pub(crate) fn info(&self) -> &Secret<MAX_KEYS_LEN> {
+        &self.info
+    }
+
+    /// Takes over the key structure. From here on the keys stay where they are: what moves leaves
+    /// a copy behind.
+    pub(crate) fn set_info(&mut self, info: &Secret<MAX_KEYS_LEN>) {
+        self.info.copy_from(info);
+    }
 }
 
 /// What has its own locks. They are taken before the socket's lock.
@@ -115,7 +136,7 @@ pub(crate) struct Keys {
 pub(crate) struct Context {
     /// The sender, which one task at a time uses, for as long as a send takes.
     #[pin]
-    pub(crate) tx: IntrMutex<Option<KBox<Tx>>>,
+    pub(crate) tx: IntrMutex<Option<Tx>>,
     /// Readers who wait for another one to be done.
     #[pin]
     pub(crate) readers: WaitQueue,

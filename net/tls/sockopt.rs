@@ -12,6 +12,7 @@ use crate::{
         Suite,
         Version,
         INFO_LEN,
+        MAX_KEYS_LEN,
         TAG_LEN, //
     },
     context::{
@@ -71,8 +72,8 @@ pub(crate) fn set(sk: &TlsSock<'_>, name: c_int, value: &OptVal<'_>) -> Result {
 /// `getsockopt()`.
 pub(crate) fn get(sk: &TlsSock<'_>, name: c_int, out: &mut OptOut) -> Result {
     match name {
-        TLS_TX => get_keys(out, sk.lock().data().tx.as_deref()),
-        TLS_RX => get_keys(out, sk.lock().data().rx.as_deref().map(Rx::keys)),
+        TLS_TX => get_keys(out, sk.lock().data().tx.as_ref()),
+        TLS_RX => get_keys(out, sk.lock().data().rx.as_ref().map(Rx::keys)),
         TLS_TX_ZEROCOPY_RO => get_zerocopy(sk, out),
         TLS_RX_EXPECT_NO_PAD => get_no_pad(sk, out),
         TLS_TX_MAX_PAYLOAD_LEN => get_max_payload(sk, out),
@@ -80,14 +81,32 @@ pub(crate) fn get(sk: &TlsSock<'_>, name: c_int, out: &mut OptOut) -> Result {
     }
 }
 
+/// A key structure of the UAPI: what user space passes, and gets back.
+type Info = Secret<MAX_KEYS_LEN>;
+
 /// New keys, and a request for the cipher that was made with them.
-type NewKeys = (KBox<Keys>, Request);
+struct NewKeys<'a> {
+    info: &'a Info,
+    protection: Protection,
+    request: Request,
+}
 
 /// Reads a key structure whose version and suite are yet to be learned. They have to be those of
 /// all `others`.
-fn read_keys(value: &OptVal<'_>, others: [Option<&Protection>; 2]) -> Result<NewKeys> {
+fn read_keys<'a>(
+    value: &OptVal<'_>,
+    others: [Option<&Protection>; 2],
+    info: &'a mut Info,
+) -> Result<NewKeys<'a>> {
+    let len = value.len().min(MAX_KEYS_LEN);
+    let bytes = info.as_mut_slice().get_mut(..len).ok_or(EINVAL)?;
+    let read = value.read(0, bytes);
     let mut head = [0; INFO_LEN];
-    value.read(0, &mut head)?;
+    match bytes.first_chunk() {
+        Some(first) if read.is_ok() => head = *first,
+        // What is wrong with the head comes before what is wrong behind it.
+        _ => value.read(0, &mut head)?,
+    }
     let [v0, v1, c0, c1] = head;
     let version_id = u16::from_ne_bytes([v0, v1]);
     let suite_id = u16::from_ne_bytes([c0, c1]);
@@ -97,26 +116,21 @@ fn read_keys(value: &OptVal<'_>, others: [Option<&Protection>; 2]) -> Result<New
     let same = others
         .iter()
         .flatten()
-        .all(|p| p.version() == version && p.suite() == suite);
+        .all(|p| p.version() == version && p.suite().id == suite.id);
     if !same || !suite.allows(version) || value.len() != suite.keys_len() {
         return Err(EINVAL);
     }
 
-    // The whole structure is kept, as `getsockopt()` gives it back.
-    let mut info = KBox::new(Secret::zeroed(), GFP_KERNEL)?;
-    let bytes = info.as_mut_slice().get_mut(..value.len()).ok_or(EINVAL)?;
-    value.read(INFO_LEN, bytes.get_mut(INFO_LEN..).ok_or(EINVAL)?)?;
-    bytes
-        .get_mut(..INFO_LEN)
-        .ok_or(EINVAL)?
-        .copy_from_slice(&head);
-
+    read?;
     let fields = suite.split(bytes).ok_or(EINVAL)?;
     let aead = Aead::new(suite.algorithm, fields.key, TAG_LEN)?;
     let request = Request::new(aead, GFP_KERNEL)?;
     let protection = Protection::new(version, suite, fields.nonce_base(), fields.seq);
-    let keys = KBox::new(Keys { info, protection }, GFP_KERNEL)?;
-    Ok((keys, request))
+    Ok(NewKeys {
+        info,
+        protection,
+        request,
+    })
 }
 
 /// Reads the keys for `direction`, and has `install` use them.
@@ -127,7 +141,7 @@ fn set_keys(
     locked: &mut Locked<'_>,
     value: &OptVal<'_>,
     direction: Direction,
-    install: impl FnOnce(&mut State, NewKeys) -> Result,
+    install: impl FnOnce(&mut State, NewKeys<'_>) -> Result,
 ) -> Result<bool> {
     let net = sk.sock().net();
     let (ok, error) = match direction {
@@ -152,11 +166,9 @@ fn set_keys(
             state.protection(Direction::Rx),
         ],
     };
-    let result = read_keys(value, others).and_then(|new| {
-        let (version, suite) = {
-            let protection = &new.0.protection;
-            (protection.version(), protection.suite())
-        };
+    let mut info = Info::zeroed();
+    let result = read_keys(value, others, &mut info).and_then(|new| {
+        let (version, suite) = (new.protection.version(), new.protection.suite());
         install(state, new)?;
         let abi = &sk.abi();
         abi.set_version(version.id());
@@ -174,20 +186,15 @@ fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     // A key is not changed under a send that is under way.
     let mut tx = sk.context().tx.lock_interruptible()?;
     let mut locked = sk.lock();
-    let first = set_keys(
-        sk,
-        &mut locked,
-        value,
-        Direction::Tx,
-        |state, (keys, request)| {
-            match tx.as_mut() {
-                Some(tx) => tx.set_request(request)?,
-                None => *tx = Some(KBox::new(Tx::new(request), GFP_KERNEL)?),
-            }
-            state.tx = Some(keys);
-            Ok(())
-        },
-    )?;
+    let first = set_keys(sk, &mut locked, value, Direction::Tx, |state, new| {
+        match tx.as_mut() {
+            Some(tx) => tx.set_request(new.request)?,
+            None => *tx = Some(Tx::new(new.request)),
+        }
+        let keys = state.tx.insert(Keys::new(new.protection));
+        keys.set_info(new.info);
+        Ok(())
+    })?;
     if !first {
         return Ok(());
     }
@@ -201,19 +208,17 @@ fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
 /// Sets the keys for receiving, or replaces them.
 fn set_rx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     let mut locked = sk.lock();
-    let first = set_keys(
-        sk,
-        &mut locked,
-        value,
-        Direction::Rx,
-        |state, (keys, request)| {
-            match state.rx.as_mut() {
-                Some(rx) => rx.set_keys(keys, request, sk.shared()),
-                None => state.rx = Some(KBox::new(Rx::new(keys, request), GFP_KERNEL)?),
+    let first = set_keys(sk, &mut locked, value, Direction::Rx, |state, new| {
+        let rx = match state.rx.as_mut() {
+            Some(rx) => {
+                rx.set_keys(new.protection, new.request, sk.shared());
+                rx
             }
-            Ok(())
-        },
-    )?;
+            None => state.rx.insert(Rx::new(new.protection, new.request)),
+        };
+        rx.keys_mut().set_info(new.info);
+        Ok(())
+    })?;
     if !first {
         // Somebody may have been waiting for the new key.
         sk.announce(&mut locked);
@@ -245,8 +250,8 @@ fn get_keys(out: &mut OptOut, keys: Option<&Keys>) -> Result {
     if len != INFO_LEN && len != suite.keys_len() {
         return Err(EINVAL);
     }
-    let mut copy = Secret::<{ crate::cipher::MAX_KEYS_LEN }>::zeroed();
-    copy.as_mut_slice().copy_from_slice(keys.info.as_slice());
+    let mut copy = Info::zeroed();
+    copy.copy_from(keys.info());
     let bytes = copy
         .as_mut_slice()
         .get_mut(..suite.keys_len())

@@ -31,13 +31,15 @@ impl<const N: usize> Secret<N> {
         &mut self.0
     }
 
+    /// Takes over the bytes of `other`.
+    pub fn copy_from(&mut self, other: &Self) {
+        self.0 = other.0;
+    }
+
     /// Zeroes the bytes, in a way that the compiler does not optimise away.
     pub fn wipe(&mut self) {
-        for byte in &mut self.0 {
-            // SAFETY: `byte` is a valid reference. The write is volatile because nobody reads the
-            // zero.
-            unsafe { core::ptr::write_volatile(byte, 0) };
-        }
+        // SAFETY: The reference is valid. The write is volatile because nobody reads the zeroes.
+        unsafe { core::ptr::write_volatile(&mut self.0, [0; N]) };
         compiler_fence(Ordering::SeqCst);
     }
 }

@@ -41,13 +41,17 @@ const RX_CONF: u8 = 0b0011_1000;
 const ZEROCOPY: u8 = 0b0100_0000;
 const NO_PAD: u8 = 0b1000_0000;
 
-/// The structure that C code reads.
+/// Bytes of the structure that there are: up to `netdev`, which is null. Nobody looks behind that
+/// unless a device works for the socket.
+const LEN: usize = 64;
+
+/// The structure that C code reads, as far as it reads it.
 ///
 /// # Invariants
 ///
 /// It is written with single stores only, because C reads it without a lock.
-#[repr(transparent)]
-pub struct TlsContext(Opaque<bindings::tls_context>);
+#[repr(C, align(8))]
+pub struct TlsContext(Opaque<[u8; LEN]>);
 
 // SAFETY: All accesses are single loads and stores of integers.
 unsafe impl Send for TlsContext {}
@@ -61,10 +65,13 @@ const _: () = {
     assert!(offset_of!(bindings::tls_context, priv_ctx_tx) == 40);
     assert!(offset_of!(bindings::tls_context, priv_ctx_rx) == 48);
     assert!(offset_of!(bindings::tls_context, netdev) == 56);
+    assert!(LEN == 56 + size_of::<*mut bindings::net_device>());
+    assert!(align_of::<TlsContext>() >= align_of::<bindings::tls_context>());
 };
 
 impl Default for TlsContext {
     /// Nobody does anything in either direction, and records are as long as they may be.
+    #[inline]
     fn default() -> Self {
         let this = Self(Opaque::zeroed());
         this.set_max_payload(MAX_PAYLOAD);
@@ -75,15 +82,17 @@ impl Default for TlsContext {
 macro_rules! field {
     ($(#[$doc:meta])* $set:ident, $get:ident, $($path:ident).+: $ty:ty) => {
         $(#[$doc])*
+        #[inline]
         pub fn $set(&self, value: $ty) {
             // SAFETY: The field is valid, and written with a single store.
-            unsafe { core::ptr::write_volatile(&raw mut (*self.0.get()).$($path).+, value) }
+            unsafe { core::ptr::write_volatile(&raw mut (*self.raw()).$($path).+, value) }
         }
 
         $(#[$doc])*
+        #[inline]
         pub fn $get(&self) -> $ty {
             // SAFETY: The field is valid, and read with a single load.
-            unsafe { core::ptr::read_volatile(&raw const (*self.0.get()).$($path).+) }
+            unsafe { core::ptr::read_volatile(&raw const (*self.raw()).$($path).+) }
         }
     };
 }
@@ -102,17 +111,26 @@ impl TlsContext {
         set_max_payload, max_payload, tx_max_payload_len: u16
     );
 
-    /// The byte of bit fields: who sends, who receives, and two options.
-    fn bits(&self) -> *mut u8 {
-        // SAFETY: The field is valid.
-        unsafe { (&raw mut (*self.0.get())._bitfield_1).cast() }
+    /// The structure, of which only the fields within the first `LEN` bytes are there.
+    #[inline]
+    fn raw(&self) -> *mut bindings::tls_context {
+        self.0.get().cast()
     }
 
+    /// The byte of bit fields: who sends, who receives, and two options.
+    #[inline]
+    fn bits(&self) -> *mut u8 {
+        // SAFETY: The field is valid.
+        unsafe { (&raw mut (*self.raw())._bitfield_1).cast() }
+    }
+
+    #[inline]
     fn load(&self) -> u8 {
         // SAFETY: The byte is valid, and read with a single load.
         unsafe { core::ptr::read_volatile(self.bits()) }
     }
 
+    #[inline]
     fn update(&self, mask: u8, value: u8) {
         let byte = (self.load() & !mask) | value;
         // SAFETY: The byte is valid, and written with a single store.
@@ -120,6 +138,7 @@ impl TlsContext {
     }
 
     /// Sets who does the work for senders. Callers hold the socket's lock.
+    #[inline]
     pub fn set_tx_conf(&self, conf: Conf) {
         self.update(TX_CONF, conf as u8);
         // C only asks whether there is something behind the pointer.
@@ -128,10 +147,11 @@ impl TlsContext {
             Conf::Software => self.0.get().cast(),
         };
         // SAFETY: The field is valid, and written with a single store.
-        unsafe { core::ptr::write_volatile(&raw mut (*self.0.get()).priv_ctx_tx, ptr) };
+        unsafe { core::ptr::write_volatile(&raw mut (*self.raw()).priv_ctx_tx, ptr) };
     }
 
     /// Sets who does the work for receivers. Callers hold the socket's lock.
+    #[inline]
     pub fn set_rx_conf(&self, conf: Conf) {
         self.update(RX_CONF, (conf as u8) << 3);
         let ptr = match conf {
@@ -139,15 +159,17 @@ impl TlsContext {
             Conf::Software => self.0.get().cast(),
         };
         // SAFETY: The field is valid, and written with a single store.
-        unsafe { core::ptr::write_volatile(&raw mut (*self.0.get()).priv_ctx_rx, ptr) };
+        unsafe { core::ptr::write_volatile(&raw mut (*self.raw()).priv_ctx_rx, ptr) };
     }
 
     /// Whether the kernel does the work for senders.
+    #[inline]
     pub fn tx_is_software(&self) -> bool {
         self.load() & TX_CONF == Conf::Software as u8
     }
 
     /// Whether the kernel does the work for receivers.
+    #[inline]
     pub fn rx_is_software(&self) -> bool {
         self.load() & RX_CONF == (Conf::Software as u8) << 3
     }

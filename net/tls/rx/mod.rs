@@ -30,6 +30,7 @@ use crate::{
     },
     record::{
         content_type,
+        Protection,
         MAX_PAYLOAD, //
     }, //
 };
@@ -97,7 +98,7 @@ impl Flags {
 
 /// The receiving half of a connection.
 pub(crate) struct Rx {
-    keys: KBox<Keys>,
+    keys: Keys,
     request: Request,
     stream: Stream,
     list: List,
@@ -119,9 +120,9 @@ struct Opened {
 
 impl Rx {
     /// A receiver that opens with `request`.
-    pub(crate) fn new(keys: KBox<Keys>, request: Request) -> Self {
+    pub(crate) fn new(protection: Protection, request: Request) -> Self {
         Self {
-            keys,
+            keys: Keys::new(protection),
             request,
             stream: Stream::new(),
             list: List::new(),
@@ -135,10 +136,15 @@ impl Rx {
         &self.keys
     }
 
-    /// Replaces the keys, from the next record on.
-    pub(crate) fn set_keys(&mut self, keys: KBox<Keys>, request: Request, shared: &Shared) {
+    /// The keys, for their structure to be set.
+    pub(crate) fn keys_mut(&mut self) -> &mut Keys {
+        &mut self.keys
+    }
+
+    /// Opens with `request` from the next record on.
+    pub(crate) fn set_keys(&mut self, protection: Protection, request: Request, shared: &Shared) {
         self.request = request;
-        self.keys = keys;
+        self.keys.protection = protection;
         self.awaits_key = false;
         self.publish(shared);
     }

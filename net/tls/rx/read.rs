@@ -72,7 +72,7 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
 
     /// The receiver.
     pub(super) fn rx(&mut self) -> Result<&mut Rx> {
-        Ok(self.locked.data().rx.as_mut().ok_or(EINVAL)?)
+        self.locked.data().rx.as_mut().ok_or(EINVAL)
     }
 
     /// The receiver, and TCP's queue.

@@ -93,11 +93,12 @@ impl<U: Ulp> Attached<U> {
             assert!(core::mem::offset_of!(Self, rcu) < 4096);
         };
 
-        let this = KBox::new(
-            Self {
+        // In its place, as most of it is not there yet.
+        let this = KBox::init(
+            init!(Self {
                 abi: TlsContext::default(),
                 shared: U::shared(),
-                rcu: Opaque::zeroed(),
+                rcu: Opaque::uninit(),
                 refs: Refcount::new(1),
                 sk,
                 set,
@@ -105,10 +106,10 @@ impl<U: Ulp> Attached<U> {
                 halves: UnsafeCell::new(0),
                 write_space: UnsafeCell::new(None),
                 data_ready: UnsafeCell::new(None),
-                work: Opaque::zeroed(),
+                work: Opaque::uninit(),
                 state: UnsafeCell::new(ManuallyDrop::new(U::state())),
                 context: UnsafeCell::new(MaybeUninit::uninit()),
-            },
+            }),
             GFP_KERNEL,
         )?;
         let slot = this.context.get().cast::<U::Context>();
