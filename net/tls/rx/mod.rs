@@ -195,7 +195,12 @@ impl Rx {
             sk.abort(EBADMSG);
         }
         let first = plain.first().and_then(|run| run.as_slice().first());
-        if opened.kind == content_type::HANDSHAKE && opened.len > 0 && first == Some(&KEY_UPDATE) {
+        // TLS 1.2 has no such message, and no other key that could be waited for.
+        if opened.kind == content_type::HANDSHAKE
+            && opened.len > 0
+            && first == Some(&KEY_UPDATE)
+            && self.keys.protection.tail_len() != 0
+        {
             self.awaits_key = true;
             sk.net().inc(Counter::RxRekeyReceived);
         }

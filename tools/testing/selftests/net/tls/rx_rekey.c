@@ -208,6 +208,28 @@ TEST_F(rekey, others_do_not_pause)
 	EXPECT_COUNTED(0, 0, 0);
 }
 
+/*
+ * TLS 1.2 has no such message, and there will be no other key: what begins like
+ * one must not stop the stream.
+ */
+TEST(rekey_12)
+{
+	long received = tls_stat("TlsRxRekeyReceived");
+	struct tls_inlet l;
+
+	TLS_OURS_ONLY("nothing more is received");
+	tls_fill(data, sizeof(data), 181);
+	ASSERT_EQ(0, tls_inlet_open(&l, AF_INET, TLS_1_2_VERSION,
+				    TLS_CIPHER_AES_GCM_128));
+	ASSERT_NE(NULL, tls_put(&l.w, TLS_HANDSHAKE, KEY_UPDATE, 5));
+	ASSERT_NE(NULL, tls_put(&l.w, TLS_DATA, data, 100));
+	ASSERT_EQ(0, tls_push(&l.w));
+	EXPECT_EQ(0, tls_expect_got(l.fd[1], TLS_HANDSHAKE, KEY_UPDATE, 5, 0));
+	EXPECT_EQ(0, tls_expect_got(l.fd[1], TLS_DATA, data, 100, 0));
+	EXPECT_EQ(received, tls_stat("TlsRxRekeyReceived"));
+	tls_inlet_close(&l);
+}
+
 /* A new key may come without a message, if both sides know when. */
 TEST_F(rekey, unannounced)
 {
