@@ -195,6 +195,10 @@ impl Ulp for Tls {
         tx::write_space(sk);
     }
 
+    fn shutdown(sk: &TlsSock<'_>, locked: &mut Locked<'_>) -> bool {
+        tx::shutdown(sk, locked)
+    }
+
     fn work(sk: &TlsSock<'_>) {
         tx::work(sk);
         rx::work(sk);
@@ -235,7 +239,7 @@ impl Ulp for Tls {
 
     fn close(sk: &TlsSock<'_>) {
         if let Some(tx) = sk.context().tx.lock().as_mut() {
-            tx.close(&mut sk.lock());
+            tx.close(sk, &mut sk.lock());
         }
         let net = sk.sock().net();
         if sk.abi().tx_is_software() {

@@ -11,6 +11,7 @@ mod pernet;
 pub mod pipe;
 pub mod reader;
 pub mod recvq;
+mod shutdown;
 pub mod sock;
 pub mod sockopt;
 pub mod tls_abi;

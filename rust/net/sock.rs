@@ -440,29 +440,6 @@ impl<'a, T> LockedSock<'a, T> {
         }
     }
 
-    /// Hands `frags` to TCP, even if its buffer is full, and without waiting. Returns how many
-    /// bytes it has taken; less than all only if there is no memory.
-    ///
-    /// For what the socket has accepted, and would lose otherwise.
-    pub fn send_pages_now(&mut self, frags: &[Frag], flags: Flags) -> Result<usize> {
-        let sk = self.raw();
-        let tp = sk.cast::<bindings::tcp_sock>();
-        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
-        // `Sock`. Others read the fields at any time, so they are written with single stores. The
-        // buffer may have grown in the meantime, but not to the limit set here.
-        unsafe {
-            let sndbuf = &raw mut (*sk).sk_sndbuf;
-            let lowat = &raw mut (*tp).notsent_lowat;
-            let saved = (sndbuf.read_volatile(), lowat.read_volatile());
-            sndbuf.write_volatile(c_int::MAX);
-            lowat.write_volatile(u32::MAX);
-            let result = self.send_pages(frags, flags.or(Flags::DONTWAIT));
-            lowat.write_volatile(saved.1);
-            sndbuf.write_volatile(saved.0);
-            result
-        }
-    }
-
     /// How long a receiver may wait: not at all, or as `SO_RCVTIMEO` says.
     pub fn receive_timeout(&self, nonblock: bool) -> Timeout {
         // SAFETY: The socket is valid.

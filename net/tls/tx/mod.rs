@@ -5,11 +5,13 @@
 //! * [`open`]: the record that is being filled, in the memory where its ciphertext will be;
 //! * [`queue`]: sealed records on their way to TCP;
 //! * [`send`]: one call of `sendmsg()`;
-//! * [`quick`]: such a call without any detour.
+//! * [`quick`]: such a call without any detour;
+//! * [`end`]: `shutdown()` and `close()`.
 //!
 //! One task at a time sends: it holds the mutex of the [`Tx`], and then the socket's lock. TCP
 //! gives up the latter while it waits, so other tasks can still set options or be told of room.
 
+mod end;
 mod open;
 mod queue;
 mod quick;
@@ -44,6 +46,7 @@ use knet::{
 use open::OpenRecord;
 use queue::Queue;
 
+pub(crate) use end::shutdown;
 pub(crate) use send::sendmsg;
 
 /// Milliseconds after which work tries again when somebody else is sending. They will push what
@@ -248,24 +251,13 @@ impl Tx {
             sk.handle().schedule(RETRY_MS);
         }
     }
-
-    /// Hands what is queued to TCP, however full its buffer is, and gives everything back. TCP
-    /// then closes as it would have, with `SO_LINGER` and all.
-    pub(crate) fn close(&mut self, locked: &mut Locked<'_>) {
-        let _ = self.queue.reap(queue::Wait::Uninterrupted);
-        if !self.queue.ready().is_empty() {
-            let _ = locked.send_pages_now(self.queue.ready(), msg::Flags::NOSIGNAL);
-        }
-        self.queue.clear();
-        self.open.clear();
-        let all = self.charge.split(usize::MAX);
-        locked.uncharge(all);
-    }
 }
 
 /// TCP did not take what it was given. Unless it will later, that is the end of the connection.
 fn refused(locked: &Locked<'_>, e: Error) {
-    if e != EAGAIN && e != EINTR && e != ERESTARTSYS {
+    let later = e == EAGAIN || e == EINTR || e == ERESTARTSYS;
+    // After a shutdown it will, at the end of the call.
+    if !later && !locked.owes_end() {
         locked.sock().abort(e);
     }
 }
@@ -297,7 +289,8 @@ pub(crate) fn write_space(sk: &Handle<Tls>) {
 
 /// Pushes what is queued, unless somebody else does.
 pub(crate) fn work(sk: &TlsSock<'_>) {
-    if !sk.shared().tx.stalled.get() {
+    let stalled = sk.shared().tx.stalled.get();
+    if !stalled && !sk.sock().send_is_over() {
         return;
     }
     let Some(mut tx) = sk.context().tx.try_lock() else {
@@ -308,6 +301,13 @@ pub(crate) fn work(sk: &TlsSock<'_>) {
         return;
     };
     let mut locked = sk.lock();
+    if locked.owes_end() {
+        tx.end(sk, &mut locked);
+        return;
+    }
+    if !stalled {
+        return;
+    }
     tx.enter(sk);
     let flags = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
     // Errors stay in the socket. Without room, the next callback comes when there is some.

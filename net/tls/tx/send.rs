@@ -73,7 +73,11 @@ pub(crate) fn sendmsg(sk: &TlsSock<'_>, msg: &mut SendMsg<'_>) -> Result<usize> 
         done => done.map(|_| ()),
     };
     let result = result.map_err(|e| locked.send_error(flags, e));
-    tx.leave(sk, &locked);
+    if result.is_err() && locked.owes_end() {
+        tx.end(sk, &mut locked);
+    } else {
+        tx.leave(sk, &locked);
+    }
     if call.accepted > 0 {
         return Ok(call.accepted);
     }
@@ -101,7 +105,7 @@ impl Call<'_, '_> {
         if self.msg.has_control() || self.flags.any(quick::OTHERWISE) || len == 0 || len > max {
             return Ok(false);
         }
-        locked.sock().error()?;
+        locked.sock().may_send()?;
         let Some(record) = quick::seal(tx, locked, self.msg, self.kind, len)? else {
             return Ok(false);
         };
@@ -176,7 +180,7 @@ impl Call<'_, '_> {
             if left == 0 {
                 return Ok(());
             }
-            locked.sock().error()?;
+            locked.sock().may_send()?;
             if !locked.has_room(tx.queue.bytes()) {
                 self.wait_for_room(tx, locked, &mut timeout)?;
                 continue;

@@ -30,7 +30,10 @@ use core::{
 use kernel::{
     prelude::*,
     sync::{
-        atomic::Atomic,
+        atomic::{
+            Acquire,
+            Atomic, //
+        },
         Refcount, //
     },
     time::msecs_to_jiffies,
@@ -149,6 +152,20 @@ impl<U: Ulp> Attached<U> {
         unsafe {
             if let Some(data_ready) = *self.data_ready.get() {
                 data_ready(self.sk.as_ptr());
+            }
+        }
+    }
+
+    /// Has the protocol below shut the socket down.
+    ///
+    /// # Safety
+    ///
+    /// The socket is valid, and locked by this task.
+    pub(super) unsafe fn shutdown_base(&self, how: c_int) {
+        // SAFETY: The protocol below has the function, and gets what it would have got.
+        unsafe {
+            if let Some(shutdown) = (*self.base.load(Acquire)).shutdown {
+                shutdown(self.sk.as_ptr(), how);
             }
         }
     }
@@ -328,6 +345,23 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
             // SAFETY: The socket is valid, and locked. No reference to the state exists, since
             // `locked` is borrowed exclusively.
             unsafe { self.attached.announce() };
+        }
+    }
+
+    /// Has TCP send the end, which [`Ulp::shutdown`] has put off, and tells everybody.
+    pub fn end(&self, locked: &mut LockedSock<'_, U::State>) {
+        // The lock must be that of this socket, and nothing may be sent any more already.
+        if core::ptr::eq(locked.sock(), self.sock()) && locked.owes_end() {
+            let sk = self.sock().as_raw();
+            // SAFETY: The socket is valid, and locked by this task. No reference to the state
+            // exists, since `locked` is borrowed exclusively.
+            unsafe {
+                self.attached
+                    .shutdown_base(bindings::SEND_SHUTDOWN as c_int);
+                if let Some(state_change) = (*sk).sk_state_change {
+                    state_change(sk);
+                }
+            }
         }
     }
 

@@ -101,6 +101,11 @@ pub trait Ulp: Sized + 'static {
     /// There is room to send again. A callback of TCP's; called when [`Half::Send`] is on.
     fn write_space(sk: &Handle<Self>);
 
+    /// Nothing more is to be sent. Returns whether TCP may send the end at once; otherwise
+    /// [`UlpSock::end`] has to be called later, when [`LockedSock::owes_end`] says so. Called
+    /// when [`Half::Send`] is on.
+    fn shutdown(sk: &UlpSock<'_, Self>, locked: &mut LockedSock<'_, Self::State>) -> bool;
+
     /// Receives into a message; returns how many bytes. Called when [`Half::Receive`] is on, as
     /// are all that follow.
     fn recvmsg(sk: &UlpSock<'_, Self>, msg: &mut RecvMsg<'_>, flags: Flags) -> Result<usize>;

@@ -71,6 +71,7 @@ pub(super) fn fill_base<U: Ulp>(proto: &mut bindings::proto) {
 pub(super) fn fill_send<U: Ulp>(proto: &mut bindings::proto, ops: &mut bindings::proto_ops) {
     proto.sendmsg = Some(io::sendmsg::<U>);
     proto.splice_eof = Some(io::splice_eof::<U>);
+    proto.shutdown = Some(shutdown::<U>);
     ops.splice_eof = Some(io::splice_eof::<U>);
 }
 
@@ -294,6 +295,32 @@ unsafe extern "C" fn getsockopt<U: Ulp>(
 /// None: the arguments are not used.
 unsafe extern "C" fn disconnect(_sk: *mut bindings::sock, _flags: c_int) -> c_int {
     EOPNOTSUPP.to_errno()
+}
+
+/// # Safety
+///
+/// C calls this with a socket that uses our tables and that it has locked, and wakes everybody
+/// afterwards.
+unsafe extern "C" fn shutdown<U: Ulp>(sk: *mut bindings::sock, how: c_int) {
+    // SAFETY: The socket is not closed before the call returns.
+    let Some(attached) = (unsafe { attached::<U>(sk) }) else {
+        return;
+    };
+    if how as c_uint & bindings::SEND_SHUTDOWN != 0 {
+        // SAFETY: The socket is not closed before the call returns. Its owner, who calls this,
+        // has no reference to the state.
+        let may_end = unsafe {
+            let ulp = UlpSock::new(attached);
+            LockedSock::with_owned(Sock::from_raw(sk), attached.state(), |locked| {
+                U::shutdown(&ulp, locked)
+            })
+        };
+        if !may_end {
+            return;
+        }
+    }
+    // SAFETY: The socket is valid and locked.
+    unsafe { attached.shutdown_base(how) };
 }
 
 /// # Safety

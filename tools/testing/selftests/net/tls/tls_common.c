@@ -259,3 +259,10 @@ long tls_stat(const char *name)
 	fclose(f);
 	return found;
 }
+
+bool tls_is_ours(void)
+{
+	const char *module = getenv("KTLS_MODULE");
+
+	return module && !strcmp(module, "ours");
+}

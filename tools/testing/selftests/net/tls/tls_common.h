@@ -95,6 +95,16 @@ ssize_t tls_send_type(int fd, uint8_t type, const void *buf, size_t len,
 /* A line of /proc/net/tls_stat, or -1 if it is not there. */
 long tls_stat(const char *name);
 
+/*
+ * Whether it is said (KTLS_MODULE=ours) that the module is the one that these
+ * tests came with. They check what it does better than the one in C only then.
+ */
+bool tls_is_ours(void);
+#define TLS_OURS_ONLY(reason) do { \
+	if (!tls_is_ours()) \
+		SKIP(return, "differs: " reason); \
+} while (0)
+
 /* Says what is wrong, as a diagnostic line of KTAP. Returns -1. */
 int __attribute__((format(printf, 1, 2))) tls_wrong(const char *fmt, ...);
 int tls_compare(const uint8_t *got, const uint8_t *want, size_t len,

@@ -322,10 +322,3 @@ int tls_expect_events(int fd, int events, int ms)
 		return tls_wrong("events %x instead of %x", p.revents, events);
 	return 0;
 }
-
-bool tls_is_ours(void)
-{
-	const char *module = getenv("KTLS_MODULE");
-
-	return module && !strcmp(module, "ours");
-}

@@ -84,16 +84,6 @@ int tls_expect_end(int fd);
 /* poll() for reading says exactly these events, within ms milliseconds. */
 int tls_expect_events(int fd, int events, int ms);
 
-/*
- * Whether it is said (KTLS_MODULE=ours) that the module is the one that these
- * tests came with. They check what it does better than the one in C only then.
- */
-bool tls_is_ours(void);
-#define TLS_OURS_ONLY(reason) do { \
-	if (!tls_is_ours()) \
-		SKIP(return, "differs: " reason); \
-} while (0)
-
 /* All mandatory suites in both versions, each over one of the families. */
 #define TLS_VARIANTS_EACH(fixture) \
 	TLS_VARIANT(fixture, 12_aes_gcm_128, 2, AES_GCM_128, INET); \

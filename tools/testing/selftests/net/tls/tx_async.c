@@ -11,7 +11,9 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/sendfile.h>
+#include <sys/time.h>
 
 #include "tls_async.h"
 #include "tls_common.h"
@@ -268,18 +270,61 @@ TEST_F(async, close_at_once)
 	}
 }
 
-/* The same with records that nobody waited for: these are full, so they go. */
-TEST_F(async, close_in_flight)
+/* The same with records that nobody waited for. */
+static void end_in_flight(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(async) *self, bool half)
 {
-	int i;
+	/* The C module sends full records only. */
+	int all = tls_is_ours() ? 40000 : 2 * TLS_PLAIN_MAX, i;
 
 	for (i = 0; i < 40; i++) {
 		ASSERT_EQ(3, send(self->fd[0], "one", 3, 0));
 		ASSERT_EQ(40000, send(self->fd[0], self->data, 40000, MSG_MORE));
-		ASSERT_EQ(0, close(self->fd[0]));
+		ASSERT_EQ(0, half ? shutdown(self->fd[0], SHUT_WR) :
+				    close(self->fd[0]));
 		ASSERT_EQ(0, tls_expect_record(&self->r, TLS_DATA, "one", 3));
 		ASSERT_EQ(0, tls_expect_records(&self->r, TLS_DATA, self->data,
-						2 * TLS_PLAIN_MAX, TLS_PLAIN_MAX));
+						all, TLS_PLAIN_MAX));
+		ASSERT_EQ(0, tls_expect_eof(&self->r));
+		ASSERT_EQ(0, another(self));
+	}
+}
+
+TEST_F(async, close_in_flight)
+{
+	end_in_flight(_metadata, self, false);
+}
+
+TEST_F(async, shutdown_in_flight)
+{
+	TLS_OURS_ONLY("what is not encrypted yet is lost");
+	end_in_flight(_metadata, self, true);
+}
+
+static void on_alarm(int sig __maybe_unused)
+{
+}
+
+/* A signal ends the wait for the crypto: what was accepted arrives all the same. */
+TEST_F(async, shutdown_after_signals)
+{
+	struct sigaction sa = { .sa_handler = on_alarm };
+	struct itimerval it = { { 0, 700 }, { 0, 700 } };
+	int i, sent, n;
+
+	TLS_OURS_ONLY("what is not encrypted yet is lost");
+	sigaction(SIGALRM, &sa, NULL);
+	for (i = 0; i < 40; i++) {
+		setitimer(ITIMER_REAL, &it, NULL);
+		for (sent = 0; sent < 50000; sent += n > 0 ? n : 0) {
+			n = send(self->fd[0], self->data + sent, 20000,
+				 i & 1 ? MSG_MORE : 0);
+			if (n < 0)
+				ASSERT_EQ(EINTR, errno);
+		}
+		ASSERT_EQ(0, shutdown(self->fd[0], SHUT_WR));
+		setitimer(ITIMER_REAL, &(struct itimerval){}, NULL);
+		ASSERT_EQ(0, tls_expect_stream(&self->r, self->data, sent));
 		ASSERT_EQ(0, tls_expect_eof(&self->r));
 		ASSERT_EQ(0, another(self));
 	}

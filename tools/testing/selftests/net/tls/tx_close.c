@@ -191,29 +191,6 @@ TEST_F(close, linger_gives_up)
 	EXPECT_EQ(0, tls_expect_eof(&self->r));
 }
 
-/* MSG_MORE promised more; without it, the open record is dropped. */
-TEST_F(close, open_record)
-{
-	ASSERT_EQ(3, send(self->fd[0], "abc", 3, 0));
-	ASSERT_EQ(3, send(self->fd[0], "def", 3, MSG_MORE));
-	ASSERT_EQ(0, close(self->fd[0]));
-	EXPECT_EQ(0, tls_expect_record(&self->r, TLS_DATA, "abc", 3));
-	EXPECT_EQ(0, tls_expect_eof(&self->r));
-}
-
-TEST_F(close, shutdown_open_record)
-{
-	ASSERT_EQ(3, send(self->fd[0], "abc", 3, 0));
-	ASSERT_EQ(3, send(self->fd[0], "def", 3, MSG_MORE));
-	ASSERT_EQ(0, shutdown(self->fd[0], SHUT_WR));
-	EXPECT_EQ(0, tls_expect_record(&self->r, TLS_DATA, "abc", 3));
-	EXPECT_EQ(0, tls_expect_eof(&self->r));
-	/* The other direction is not touched. */
-	ASSERT_EQ(5, send(self->fd[1], "still", 5, 0));
-	EXPECT_EQ(0, tls_expect_plain(self->fd[0], "still", 5));
-	EXPECT_EQ(0, close(self->fd[0]));
-}
-
 TEST_F(close, shutdown_pending)
 {
 	ASSERT_EQ(LEN, send(self->fd[0], self->data, LEN, 0));

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of what is sent: `shutdown()` and `close()`.
+//!
+//! What was accepted goes out before, whatever it waits for: TCP's buffer may be full, a driver
+//! still at work, the record open. TCP buffers it from then on, so neither call waits for the
+//! peer. `shutdown()` does not wait for anything: the end of the stream is put off if need be, and
+//! sent by whoever is sending, or by the work.
+
+use super::{
+    queue::Wait,
+    Tx,
+    RETRY_MS, //
+};
+use crate::{
+    context::{
+        Locked,
+        TlsSock, //
+    },
+    record::content_type, //
+};
+use kernel::prelude::*;
+use knet::net::msg::Flags;
+
+/// Nothing more is to be sent. Returns whether TCP has got everything.
+pub(crate) fn shutdown(sk: &TlsSock<'_>, locked: &mut Locked<'_>) -> bool {
+    match sk.context().tx.try_lock() {
+        Some(mut tx) => tx.as_mut().is_none_or(|tx| tx.finish(sk, locked)),
+        None => {
+            // Whoever sends is told by TCP as soon as this returns.
+            sk.handle().schedule(RETRY_MS);
+            false
+        }
+    }
+}
+
+impl Tx {
+    /// Has TCP send the end, if it has got everything.
+    pub(super) fn end(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>) {
+        if self.finish(sk, locked) {
+            sk.end(locked);
+        }
+    }
+
+    /// Hands what was accepted to TCP. Returns whether that was all; if not, the work goes on.
+    fn finish(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>) -> bool {
+        // TCP takes nothing as long as there is an error, which is not ours to report.
+        if !locked.owes_end() || locked.sock().error().is_err() {
+            return true;
+        }
+        self.enter(sk);
+        let pushed = self.push_all(sk, locked, Wait::No);
+        if self.queue.is_empty() {
+            return true;
+        }
+        match pushed {
+            Ok(()) => self.leave(sk, locked),
+            Err(e) if e == EAGAIN || e == ENOMEM => sk.handle().schedule(RETRY_MS),
+            // The connection is gone.
+            Err(_) => return true,
+        }
+        false
+    }
+
+    fn push_all(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>, wait: Wait) -> Result {
+        self.close_record(sk, locked, content_type::DATA)?;
+        let reaped = self.queue.reap(wait);
+        while !self.queue.ready().is_empty() {
+            let n = locked.send_pages_now(self.queue.ready(), Flags::NOSIGNAL)?;
+            if n == 0 {
+                return Err(EAGAIN);
+            }
+            self.queue.consume(n);
+            let charge = self.charge.split(n);
+            locked.uncharge(charge);
+        }
+        reaped.map_err(|_| self.fail(locked))
+    }
+
+    /// Hands what was accepted to TCP, and gives everything back. TCP then closes as it would
+    /// have, with `SO_LINGER` and all.
+    pub(crate) fn close(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>) {
+        // There is nobody to report an error to.
+        let _ = self.push_all(sk, locked, Wait::Uninterrupted);
+        self.queue.clear();
+        self.open.clear();
+        let all = self.charge.split(usize::MAX);
+        locked.uncharge(all);
+    }
+}
