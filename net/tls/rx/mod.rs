@@ -302,12 +302,12 @@ pub(crate) fn work(sk: &TlsSock<'_>) {
     let mut locked = sk.lock();
     match look(&mut locked, sk.shared()) {
         Ok(true) => sk.announce(&mut locked),
-        Ok(false) if sk.shared().rx.later.get() => {
-            sk.shared().rx.later.set(false);
-            sk.announce(&mut locked);
-        }
         Ok(false) => (),
         Err(_) => sk.handle().schedule(RETRY_MS),
+    }
+    if sk.shared().rx.later.get() {
+        sk.shared().rx.later.set(false);
+        sk.announce_to_reader(&mut locked);
     }
 }
 

@@ -3,6 +3,7 @@
 //! The data of an attached socket.
 
 use super::{
+    io,
     proto::{
         Half,
         ProtoSet, //
@@ -166,6 +167,26 @@ impl<U: Ulp> Attached<U> {
         unsafe {
             if let Some(shutdown) = (*self.base.load(Acquire)).shutdown {
                 shutdown(self.sk.as_ptr(), how);
+            }
+        }
+    }
+
+    /// Calls the callback for arriving packets of who has come after us, or else the one that was
+    /// there before ours.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Attached::announce`].
+    pub(super) unsafe fn announce_to_reader(&self) {
+        let ours: Callback = io::data_ready::<U>;
+        let sk = self.sk.as_ptr();
+        // SAFETY: The socket is valid. Others change the callback at any time, so it is read once;
+        // whoever has done so serves it with the lock held by a task. If ours is not recognised, it
+        // does nothing but to schedule the work.
+        unsafe {
+            match (&raw const (*sk).sk_data_ready).read_volatile() {
+                Some(theirs) if !core::ptr::fn_addr_eq(theirs, ours) => theirs(sk),
+                _ => self.announce(),
             }
         }
     }
@@ -362,6 +383,16 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
                     state_change(sk);
                 }
             }
+        }
+    }
+
+    /// Tells a reader in the kernel that it may read now; it had called where it could not. It may
+    /// call back at once.
+    pub fn announce_to_reader(&self, locked: &mut LockedSock<'_, U::State>) {
+        // The lock must be that of this socket.
+        if core::ptr::eq(locked.sock(), self.sock()) {
+            // SAFETY: As in `announce()`.
+            unsafe { self.attached.announce_to_reader() };
         }
     }
 
