@@ -246,6 +246,22 @@ TEST_F(control, empty)
 	EXPECT_EQ(0, tls_expect_error(fd, EAGAIN, MSG_DONTWAIT));
 }
 
+/* Thousands of them in a row, with one byte behind. */
+TEST_F(control, empty_ones_without_end)
+{
+	int i, round;
+
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < 5000; i++) {
+			ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 0));
+		}
+		ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 1));
+		ASSERT_EQ(0, tls_push(&self->l.w));
+		EXPECT_EQ(0, tls_expect_got(self->l.fd[1], TLS_DATA, data, 1,
+					    round ? MSG_PEEK : 0));
+	}
+}
+
 /* Looked at, an empty record is on the list of those that were opened. */
 TEST_F(control, empty_and_peek)
 {

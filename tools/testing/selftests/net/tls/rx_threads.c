@@ -247,6 +247,7 @@ TEST_F(threads, processes)
 struct one_call {
 	pthread_t thread;
 	int fd;
+	size_t len;
 	ssize_t n;
 	int err;
 	uint8_t buf[1000];
@@ -256,7 +257,7 @@ static void *one_recv(void *arg)
 {
 	struct one_call *c = arg;
 
-	c->n = recv(c->fd, c->buf, sizeof(c->buf), 0);
+	c->n = recv(c->fd, c->buf, c->len ? c->len : sizeof(c->buf), 0);
 	c->err = errno;
 	return NULL;
 }
@@ -283,6 +284,41 @@ TEST_F(threads, one_at_a_time)
 	pthread_join(c.thread, NULL);
 	EXPECT_EQ(100, c.n);
 	EXPECT_EQ(0, memcmp(c.buf, data, 100));
+}
+
+/* What one reader leaves of a record, or cannot take, wakes the next one. */
+TEST_F(threads, left_to_others)
+{
+	struct one_call c[3] = {};
+	size_t sum = 0;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		c[i].len = 100;
+		start(_metadata, &c[i], self->l.fd[1]);
+	}
+	ASSERT_EQ(0, tls_write(&self->l.w, TLS_DATA, data, 250));
+	for (i = 0; i < 3; i++) {
+		pthread_join(c[i].thread, NULL);
+		EXPECT_TRUE(c[i].n == 100 || c[i].n == 50);
+		EXPECT_EQ(0, memcmp(c[i].buf, data +
+				    (c[i].n == 50 ? 200 : c[i].buf[0] ==
+				     data[0] ? 0 : 100), c[i].n));
+		sum += c[i].n;
+	}
+	EXPECT_EQ(250, sum);
+
+	/* None of them can be told of the type, but we can. */
+	for (i = 0; i < 3; i++) {
+		start(_metadata, &c[i], self->l.fd[1]);
+	}
+	ASSERT_EQ(0, tls_write(&self->l.w, TLS_ALERT, data, 2));
+	for (i = 0; i < 3; i++) {
+		pthread_join(c[i].thread, NULL);
+		EXPECT_EQ(-1, c[i].n);
+		EXPECT_EQ(EIO, c[i].err);
+	}
+	EXPECT_EQ(0, tls_expect_got(self->l.fd[1], TLS_ALERT, data, 2, 0));
 }
 
 TEST_F(threads, shutdown_wakes)
