@@ -21,6 +21,9 @@ use knet::mm::{
 /// The most runs that a record is copied into.
 const RUNS: usize = 8;
 
+/// Records that a list keeps room for when it is empty.
+const USUAL: usize = 8;
+
 /// What is left of an opened record.
 pub(super) struct Record {
     pub(super) kind: u8,
@@ -108,36 +111,64 @@ pub(super) fn slices<'a>(
     })
 }
 
-/// The records, in order.
+/// The records, in order. A reader that only looks lets there be as many as the peer likes to send,
+/// each of no more than a byte, so no call may take longer the more there are.
 pub(super) struct List {
-    records: KVec<Record>,
+    records: KVVec<Record>,
+    /// So many at the beginning were removed.
+    gone: usize,
 }
 
 impl List {
     pub(super) const fn new() -> Self {
         Self {
-            records: KVec::new(),
+            records: KVVec::new(),
+            gone: 0,
         }
     }
 
+    /// Number of records.
+    pub(super) fn len(&self) -> usize {
+        self.records.len().saturating_sub(self.gone)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.len() == 0
     }
 
     /// The record at index `i`.
     pub(super) fn get(&self, i: usize) -> Option<&Record> {
-        self.records.get(i)
+        self.records.get(self.gone.saturating_add(i))
     }
 
     /// The first record.
     pub(super) fn first_mut(&mut self) -> Option<&mut Record> {
-        self.records.first_mut()
+        self.records.get_mut(self.gone)
     }
 
     /// Removes the first record.
     pub(super) fn pop(&mut self) {
-        if !self.records.is_empty() {
-            let _ = self.records.remove(0);
+        if let Some(first) = self.first_mut() {
+            first.runs = KVec::new();
+            self.gone = self.gone.saturating_add(1);
+        }
+        if self.is_empty() {
+            self.gone = 0;
+            // Nothing stays of a long list.
+            if self.records.capacity() > USUAL {
+                self.records = KVVec::new();
+            } else {
+                self.records.clear();
+            }
+        } else if self.gone > self.len() {
+            let mut gone = core::mem::take(&mut self.gone);
+            self.records.retain(|_| match gone.checked_sub(1) {
+                Some(left) => {
+                    gone = left;
+                    false
+                }
+                None => true,
+            });
         }
     }
 

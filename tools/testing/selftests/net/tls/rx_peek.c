@@ -6,6 +6,8 @@
 
 #include "tls_writer.h"
 
+#define MANY	40000
+
 static uint8_t data[256 << 10], buf[256 << 10];
 
 FIXTURE(peek)
@@ -125,6 +127,25 @@ TEST_F(peek, large)
 	EXPECT_EQ(0, look(fd, data + 100000, 50000, 50000));
 	EXPECT_EQ(0, tls_expect_bytes(fd, data + 100000,
 				      12 * TLS_PLAIN_MAX - 100000));
+}
+
+/* Records of one byte each, tens of thousands of them: none makes the next dearer. */
+TEST_F(peek, many)
+{
+	const int fd = self->l.fd[1];
+	size_t i;
+
+	for (i = 0; i < MANY; i++) {
+		ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data + i, 1));
+	}
+	ASSERT_EQ(0, tls_push(&self->l.w));
+	ASSERT_EQ(MANY, recv(fd, buf, MANY, MSG_PEEK | MSG_WAITALL));
+	EXPECT_EQ(0, tls_compare(buf, data, MANY, "look"));
+	for (i = 0; i < MANY / 2; i += 500) {
+		ASSERT_EQ(0, tls_expect_bytes(fd, data + i, 500));
+	}
+	EXPECT_EQ(0, look(fd, data + i, 300, 300));
+	EXPECT_EQ(0, tls_expect_bytes(fd, data + i, MANY - i));
 }
 
 /* A look ends where the type changes; the next one begins at the same place. */
