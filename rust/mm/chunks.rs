@@ -115,13 +115,16 @@ pub(crate) unsafe fn refill(frag: *mut bindings::page_frag) {
     let Some(page) = NonNull::new(frag.page) else {
         return;
     };
-    // SAFETY: The page is valid. If it came back itself, `skb_page_frag_refill()` takes it again,
-    // and memory for emergencies must go back to where it came from.
-    if frag.size as usize != CHUNK
-        || unsafe {
-            bindings::knet_page_is_ours(frag.page) || bindings::knet_page_is_pfmemalloc(frag.page)
-        }
-    {
+    if frag.size as usize != CHUNK {
+        return;
+    }
+    // If it came back itself, `skb_page_frag_refill()` takes it again, and memory for emergencies
+    // must go back to where it came from.
+    //
+    // SAFETY: The page is valid.
+    if unsafe {
+        bindings::knet_page_is_ours(frag.page) || bindings::knet_page_is_pfmemalloc(frag.page)
+    } {
         return;
     }
     let ring = RINGS
