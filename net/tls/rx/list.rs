@@ -161,14 +161,15 @@ impl List {
                 self.records.clear();
             }
         } else if self.gone > self.len() {
-            let mut gone = core::mem::take(&mut self.gone);
-            self.records.retain(|_| match gone.checked_sub(1) {
-                Some(left) => {
-                    gone = left;
-                    false
+            let len = self.len();
+            if let Some((gone, left)) = self.records.split_at_mut_checked(self.gone) {
+                // There is a place for each.
+                for (to, from) in gone.iter_mut().zip(left) {
+                    core::mem::swap(to, from);
                 }
-                None => true,
-            });
+            }
+            self.records.truncate(len);
+            self.gone = 0;
         }
     }
 
