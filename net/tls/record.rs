@@ -205,6 +205,18 @@ impl Protection {
         }
     }
 
+    /// Additional data of a record with `len` bytes of payload that was received, unless it is the
+    /// record's prefix.
+    pub(crate) fn peer_aad(&self, content_type: u8, len: usize) -> Option<[u8; MAX_PREFIX]> {
+        if self.version == Version::Tls13 {
+            return None;
+        }
+        let [s0, s1, s2, s3, s4, s5, s6, s7] = self.seq.to_be_bytes();
+        let [v0, v1] = WIRE_VERSION;
+        let [l0, l1] = (len as u16).to_be_bytes();
+        Some([s0, s1, s2, s3, s4, s5, s6, s7, content_type, v0, v1, l0, l1])
+    }
+
     /// The nonce of the next record, as the kernel crypto API wants it.
     pub(crate) fn crypto_iv(&self) -> [u8; 16] {
         if self.explicit {

@@ -10,8 +10,7 @@ use super::sg::{
 };
 use crate::{
     bindings,
-    mm::FragMut,
-    net::recvq::RecvQueue, //
+    mm::FragMut, //
 };
 use core::{
     alloc::Layout,
@@ -41,7 +40,7 @@ use kernel::{
 pub(super) const IV_LEN: usize = 16;
 
 /// The most bytes of additional data that a request keeps apart from the text.
-const AAD_MAX: usize = 16;
+pub(super) const AAD_MAX: usize = 16;
 
 /// The most runs that a destination may consist of, with the additional data.
 pub(super) const DST_MAX: usize = 16;
@@ -117,14 +116,6 @@ pub(super) enum Op {
     Open,
 }
 
-/// Where a ciphertext is, and at which offset it begins.
-pub enum Cipher<'a, 'q> {
-    /// In the receive queue of a socket.
-    Queue(&'a mut RecvQueue<'q>, usize),
-    /// In memory.
-    Memory(&'a [FragMut], usize),
-}
-
 /// Where the additional data of a request is.
 pub enum Aad<'a> {
     /// In the first bytes of the destination, directly before the text.
@@ -140,7 +131,7 @@ pub enum Aad<'a> {
 }
 
 impl Aad<'_> {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Aad::Leading(n) => *n,
             Aad::Apart { bytes, .. } => bytes.len(),
@@ -264,7 +255,7 @@ impl Request {
     }
 
     /// The cipher that the request is for.
-    fn aead(&self) -> &Aead {
+    pub(super) fn aead(&self) -> &Aead {
         self.owner().aead()
     }
 
@@ -328,7 +319,7 @@ impl Request {
     /// # Safety
     ///
     /// As for [`Request::start`], and the callback is `crypto_req_done()`.
-    unsafe fn run(
+    pub(super) unsafe fn run(
         &mut self,
         op: Op,
         aad_len: usize,
@@ -417,45 +408,6 @@ impl Request {
         // SAFETY: `tables()` has checked the lengths. `text` and `dst` are borrowed, the latter
         // exclusively, and the request has completed when `run()` returns.
         unsafe { self.run(Op::Seal, aad.len(), len, src, dst) }
-    }
-
-    /// Decrypts `len` bytes from `src`, the tag at their end included, into `dst`.
-    ///
-    /// Sleeps if the implementation completes requests later. Fails with `EBADMSG` if the text is
-    /// not authentic, with `EINVAL` if there is not enough of it or too little room, and with
-    /// `ENOSPC` if `src` is in too many pieces.
-    pub fn open(
-        &mut self,
-        iv: &[u8; IV_LEN],
-        aad: &[u8],
-        src: Cipher<'_, '_>,
-        dst: &mut [FragMut],
-        len: usize,
-    ) -> Result {
-        let mut src_room = [const { MaybeUninit::uninit() }; SRC_MAX];
-        let mut dst_room = [const { MaybeUninit::uninit() }; DST_MAX];
-        let aad = Aad::Apart {
-            bytes: aad,
-            skip: 0,
-        };
-        let aad_buf = self.set_inputs(iv, &aad)?;
-        let plain = len.checked_sub(self.aead().tag_len()).ok_or(EINVAL)?;
-
-        let mut to = Table::new(&mut dst_room);
-        // SAFETY: `aad_buf` is part of the request, which comes from `kmalloc()`.
-        unsafe { to.push_dst(&aad, aad_buf, dst, plain) }?;
-        let mut from = Table::new(&mut src_room);
-        // SAFETY: As above.
-        unsafe { from.push_buf(aad_buf, aad.len() as u32) }?;
-        match src {
-            Cipher::Queue(queue, at) => from.push_queue(queue, at, len)?,
-            Cipher::Memory(runs, at) => from.push_range(runs, at, len)?,
-        }
-        let (from, to) = (from.finish()?, to.finish()?);
-        // SAFETY: The tables describe additional data and text, with the tag in the source, as
-        // the functions that filled them have checked. `src` and `dst` are borrowed, the latter
-        // exclusively, and the request has completed when `run()` returns.
-        unsafe { self.run(Op::Open, aad.len(), len, from, to) }
     }
 
     /// Fills the tables for [`Request::start`].

@@ -4,13 +4,13 @@
 
 mod aead;
 mod inflight;
+mod open;
 mod secret;
 mod sg;
 
 pub use aead::{
     Aad,
     Aead,
-    Cipher,
     Request, //
 };
 pub use inflight::{
@@ -18,5 +18,6 @@ pub use inflight::{
     Notify,
     Prepared, //
 };
+pub use open::Cipher;
 pub use secret::Secret;
 pub use sg::Text;

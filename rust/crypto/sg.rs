@@ -11,7 +11,10 @@ use crate::{
         Frag,
         FragMut, //
     },
-    net::recvq::RecvQueue, //
+    net::recvq::{
+        RecvQueue,
+        Run, //
+    }, //
 };
 use core::mem::MaybeUninit;
 use kernel::prelude::*;
@@ -128,39 +131,11 @@ impl<'t> Table<'t> {
         at: usize,
         len: usize,
     ) -> Result {
-        queue.for_each(at, len, |piece| {
-            let skb = piece.skb.as_ptr();
-            // SAFETY: The packet is valid as long as the queue is borrowed.
-            let (plain, most) = unsafe {
-                (
-                    bindings::knet_skb_is_plain(skb),
-                    bindings::knet_skb_pieces(skb) as usize,
-                )
-            };
-            let end = self.used.wrapping_add(most);
-            let room = self.entries.get_mut(self.used..end).ok_or(ENOSPC)?;
-            if !plain {
-                return Err(ENOSPC);
-            }
-            for entry in &mut *room {
-                entry.write(Default::default());
-            }
-            // SAFETY: The packet is valid, has these bytes, and no more pieces than there is room
-            // for. Offset and length of a packet are ints.
-            let used = unsafe {
-                bindings::skb_to_sgvec_nomark(
-                    skb,
-                    room.as_mut_ptr().cast(),
-                    piece.offset as c_int,
-                    piece.len as c_int,
-                )
-            };
-            // INVARIANT: As many entries were filled, with all of the bytes.
-            self.used = self
-                .used
-                .wrapping_add(usize::try_from(used).map_err(|_| ENOSPC)?);
-            self.bytes = self.bytes.wrapping_add(piece.len as usize);
-            Ok(())
+        queue.for_each_run(at, len, |run| match run {
+            // SAFETY: What a packet has of its own was allocated with `kmalloc()`, or is part of
+            // a page, and is valid as long as the queue is borrowed.
+            Run::Head(ptr, len) => unsafe { self.push_buf(ptr.as_ptr(), len) },
+            Run::Page(page, offset, len) => self.push(page.as_ptr(), offset, len),
         })
     }
 

@@ -216,34 +216,24 @@ bool knet_user_backed_iter(const struct iov_iter *iter)
 	return user_backed_iter(iter);
 }
 
+struct sk_buff *knet_skb_first(struct sock *sk)
+{
+	return skb_peek(&sk->sk_receive_queue);
+}
+
 struct sk_buff *knet_skb_next(struct sock *sk, struct sk_buff *skb)
 {
 	return skb_peek_next(skb, &sk->sk_receive_queue);
 }
 
-u32 knet_tcp_skb_seq(const struct sk_buff *skb)
+struct skb_shared_info *knet_skb_shinfo(const struct sk_buff *skb)
 {
-	return TCP_SKB_CB(skb)->seq;
+	return skb_shinfo(skb);
 }
 
-u32 knet_tcp_skb_end(const struct sk_buff *skb)
+struct page *knet_skb_frag_page(const skb_frag_t *frag)
 {
-	return TCP_SKB_CB(skb)->seq + skb->len;
-}
-
-u32 knet_tcp_copied_seq(const struct sock *sk)
-{
-	return tcp_sk(sk)->copied_seq;
-}
-
-unsigned int knet_skb_pieces(const struct sk_buff *skb)
-{
-	return 1 + skb_shinfo(skb)->nr_frags;
-}
-
-bool knet_skb_is_plain(const struct sk_buff *skb)
-{
-	return !skb_has_frag_list(skb) && skb_frags_readable(skb);
+	return skb_frag_page(frag);
 }
 
 struct sk_buff *knet_alloc_skb(unsigned int size)

@@ -68,12 +68,10 @@ bool knet_cmsg_ok(struct msghdr *msg, struct cmsghdr *cmsg);
 bool knet_user_backed_iter(const struct iov_iter *iter);
 
 /* Packets */
+struct sk_buff *knet_skb_first(struct sock *sk);
 struct sk_buff *knet_skb_next(struct sock *sk, struct sk_buff *skb);
-u32 knet_tcp_skb_seq(const struct sk_buff *skb);
-u32 knet_tcp_skb_end(const struct sk_buff *skb);
-u32 knet_tcp_copied_seq(const struct sock *sk);
-unsigned int knet_skb_pieces(const struct sk_buff *skb);
-bool knet_skb_is_plain(const struct sk_buff *skb);
+struct skb_shared_info *knet_skb_shinfo(const struct sk_buff *skb);
+struct page *knet_skb_frag_page(const skb_frag_t *frag);
 struct sk_buff *knet_alloc_skb(unsigned int size);
 void knet_skb_add_frag(struct sk_buff *skb, struct page *page, u32 offset,
 		       u32 len);

@@ -18,21 +18,128 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// The lock of `sk` is held for `'a`.
+/// * The lock of `sk` is held for `'a`, so nobody else changes the queue.
+/// * `near`, if there is one, is a packet in the queue.
+/// * `len`, if it is known, is the number of bytes in the queue.
 pub struct RecvQueue<'a> {
     sk: &'a Sock,
+    /// Where something was found most recently: what is looked for next is not far behind.
+    near: Option<NonNull<bindings::sk_buff>>,
+    len: Option<usize>,
     _not_send: NotThreadSafe,
 }
 
-/// A part of a packet.
-pub(crate) struct Piece {
-    /// The packet; valid as long as the queue is borrowed.
-    pub(crate) skb: NonNull<bindings::sk_buff>,
-    /// Offset in bytes of the part in the packet.
-    pub(crate) offset: u32,
-    /// Length in bytes.
-    pub(crate) len: u32,
+/// Bytes of a packet that are in one piece.
+///
+/// Rust code may not refer to them. Somebody else may be writing them, as when a sender on this
+/// machine sends pages of a file.
+pub(crate) enum Run {
+    /// In the packet's own memory: where, and how many.
+    Head(NonNull<u8>, u32),
+    /// In a page, or in the pages of a compound page: which, from which offset on, and how many.
+    Page(NonNull<bindings::page>, u32, u32),
 }
+
+impl Run {
+    /// Length in bytes.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Run::Head(_, len) | Run::Page(_, _, len) => *len as usize,
+        }
+    }
+
+    /// Where the bytes are mapped, if they are.
+    fn address(&self) -> Option<NonNull<u8>> {
+        match self {
+            Run::Head(ptr, _) => Some(*ptr),
+            Run::Page(page, offset, _) => {
+                // SAFETY: The page is valid as long as the packet is.
+                let base = unsafe { bindings::knet_page_address(page.as_ptr()) };
+                // SAFETY: The offset lies within the page, which is mapped if it has an address.
+                NonNull::new(base.cast()).map(|base| unsafe { base.add(*offset as usize) })
+            }
+        }
+    }
+}
+
+/// The runs of a packet, one after the other.
+///
+/// # Invariants
+///
+/// The packet is valid. `shared` is null as long as nothing was looked for, and then what belongs
+/// to the packet.
+struct Runs {
+    skb: NonNull<bindings::sk_buff>,
+    shared: *const bindings::skb_shared_info,
+    /// Index of the next fragment.
+    next: usize,
+    /// Bytes that are left out from there on.
+    skip: u32,
+}
+
+impl Runs {
+    /// The runs of `skb` from offset `skip` on.
+    ///
+    /// # Safety
+    ///
+    /// The packet is valid as long as the value and the runs are used.
+    unsafe fn new(skb: NonNull<bindings::sk_buff>, skip: u32) -> Self {
+        // INVARIANT: As the caller promises.
+        Self {
+            skb,
+            shared: core::ptr::null(),
+            next: 0,
+            skip,
+        }
+    }
+
+    /// The next run, or its first `most` bytes. There is none at the end, or if what follows
+    /// cannot be described as a run: packets in a packet, and memory that the CPU cannot read.
+    fn next(&mut self, most: usize) -> Option<Run> {
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        if self.shared.is_null() {
+            let skb = self.skb.as_ptr();
+            // SAFETY: The packet is valid by the type invariant.
+            let (head, data) = unsafe {
+                // INVARIANT: It belongs to the packet.
+                self.shared = bindings::knet_skb_shinfo(skb);
+                ((*skb).len.wrapping_sub((*skb).data_len), (*skb).data)
+            };
+            if let Some(len) = head.checked_sub(self.skip).filter(|len| *len > 0) {
+                // SAFETY: The packet's own memory has `head` bytes.
+                let ptr = unsafe { data.add(self.skip as usize) };
+                self.skip = 0;
+                return Some(Run::Head(NonNull::new(ptr)?, len.min(most)));
+            }
+            self.skip = self.skip.wrapping_sub(head);
+        }
+        // SAFETY: By the type invariant it is what belongs to a valid packet, with as many
+        // fragments as it says.
+        while self.next < usize::from(unsafe { (*self.shared).nr_frags }) {
+            // SAFETY: As above.
+            let (frag, len, offset) = unsafe {
+                let frag = (&raw const (*self.shared).frags).cast::<bindings::skb_frag_t>();
+                let frag = frag.add(self.next);
+                (frag, (*frag).len, (*frag).offset)
+            };
+            self.next = self.next.wrapping_add(1);
+            if self.skip < len {
+                // SAFETY: The fragment is valid.
+                let page = NonNull::new(unsafe { bindings::knet_skb_frag_page(frag) })?;
+                let skip = core::mem::take(&mut self.skip);
+                let len = len.wrapping_sub(skip).min(most);
+                return Some(Run::Page(page, offset.wrapping_add(skip), len));
+            }
+            self.skip = self.skip.wrapping_sub(len);
+        }
+        None
+    }
+}
+
+/// Eight bytes at any address.
+#[repr(C, packed)]
+#[derive(Clone, Copy)]
+struct Word(u64);
 
 impl<'a> RecvQueue<'a> {
     /// The receive queue of `sk`.
@@ -44,6 +151,8 @@ impl<'a> RecvQueue<'a> {
         // INVARIANT: As the caller promises.
         Self {
             sk,
+            near: None,
+            len: None,
             _not_send: NotThreadSafe,
         }
     }
@@ -52,12 +161,22 @@ impl<'a> RecvQueue<'a> {
         self.sk.as_raw()
     }
 
+    fn tcp(&self) -> *mut bindings::tcp_sock {
+        self.raw().cast()
+    }
+
     /// Number of bytes in the queue; up to an urgent byte, if that is not part of the stream.
     #[expect(clippy::len_without_is_empty)]
-    pub fn len(&self) -> usize {
+    pub fn len(&mut self) -> usize {
+        if let Some(len) = self.len {
+            return len;
+        }
         // SAFETY: The socket is valid and locked.
         let inq = unsafe { bindings::knet_tcp_inq(self.raw()) };
-        usize::try_from(inq).unwrap_or(0)
+        let len = usize::try_from(inq).unwrap_or(0);
+        // INVARIANT: This is what TCP has just said.
+        self.len = Some(len);
+        len
     }
 
     /// Whether the peer will not send much more until something is read.
@@ -69,7 +188,7 @@ impl<'a> RecvQueue<'a> {
     /// Whether an urgent byte has arrived that is not part of the stream: the sender has marked it
     /// (RFC 9293 3.8.5), and this end has not set `SO_OOBINLINE`.
     pub fn has_urgent(&self) -> bool {
-        let tp = self.raw().cast::<bindings::tcp_sock>();
+        let tp = self.tcp();
         // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
         // `Sock`.
         unsafe {
@@ -90,7 +209,7 @@ impl<'a> RecvQueue<'a> {
 
     /// Forgets an urgent byte that was passed: it is not worth a `POLLPRI` any more.
     pub fn forget_urgent(&mut self) {
-        let tp = self.raw().cast::<bindings::tcp_sock>();
+        let tp = self.tcp();
         // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
         // `Sock`. Others read the field at any time, so it is written with a single store.
         unsafe {
@@ -102,83 +221,121 @@ impl<'a> RecvQueue<'a> {
         }
     }
 
-    /// Calls `f` for each part of a packet that has some of the `len` bytes from offset `at` on,
-    /// in order. Data that arrived twice counts once.
+    /// The packet with the byte at offset `at`, and the offset of that byte in the packet. Data
+    /// that arrived twice counts once.
     ///
-    /// Fails with `EFAULT` if the queue does not have that many bytes, and as `f` does.
-    pub(crate) fn for_each(
-        &mut self,
-        at: usize,
-        len: usize,
-        mut f: impl FnMut(Piece) -> Result,
-    ) -> Result {
-        let mut offset = 0;
-        // SAFETY: The socket is valid and locked. This removes packets that were read.
-        let (first, copied) = unsafe {
-            let copied = bindings::knet_tcp_copied_seq(self.raw());
-            (
-                bindings::tcp_recv_skb(self.raw(), copied, &mut offset),
-                copied,
-            )
+    /// Fails with `EFAULT` if the queue does not have it.
+    fn seek(&mut self, at: usize) -> Result<(NonNull<bindings::sk_buff>, u32)> {
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock`.
+        let seq = unsafe { (*self.tcp()).copied_seq }.wrapping_add(at as u32);
+        let mut next = match self.near {
+            Some(skb) if seq.wrapping_sub(Self::seq(skb)) <= c_int::MAX as u32 => skb.as_ptr(),
+            // SAFETY: The socket is valid and locked.
+            _ => unsafe { bindings::knet_skb_first(self.raw()) },
         };
-        let mut next = first;
-        let mut seq = copied.wrapping_add(at as u32);
-        let mut left = len;
-        while left > 0 {
+        loop {
             let skb = NonNull::new(next).ok_or(EFAULT)?;
+            let offset = seq.wrapping_sub(Self::seq(skb));
             // SAFETY: Packets in the queue are valid as long as the lock is held.
-            let (start, size) = unsafe {
-                (
-                    bindings::knet_tcp_skb_seq(skb.as_ptr()),
-                    (*skb.as_ptr()).len,
-                )
-            };
-            let offset = seq.wrapping_sub(start);
-            if offset < size {
-                let take = left.min(size.wrapping_sub(offset) as usize);
-                f(Piece {
-                    skb,
-                    offset,
-                    len: take as u32,
-                })?;
-                seq = seq.wrapping_add(take as u32);
-                left = left.wrapping_sub(take);
-            } else if offset > c_int::MAX as u32 {
+            if offset < unsafe { (*next).len } {
+                // INVARIANT: The packet was found in the queue.
+                self.near = Some(skb);
+                return Ok((skb, offset));
+            }
+            if offset > c_int::MAX as u32 {
                 // The packet begins behind what is looked for.
                 return Err(EFAULT);
             }
             // SAFETY: As above.
-            next = unsafe { bindings::knet_skb_next(self.raw(), skb.as_ptr()) };
+            next = unsafe { bindings::knet_skb_next(self.raw(), next) };
+        }
+    }
+
+    /// The sequence number of the first byte of a packet in the queue (`TCP_SKB_CB()`).
+    fn seq(skb: NonNull<bindings::sk_buff>) -> u32 {
+        // SAFETY: The packet is valid. TCP keeps its own data in the control block of packets
+        // that are in the queue.
+        unsafe { (*(&raw const (*skb.as_ptr()).cb).cast::<bindings::tcp_skb_cb>()).seq }
+    }
+
+    /// Calls `f` for each run that has some of the `len` bytes from offset `at` on, in order.
+    ///
+    /// Fails with `EFAULT` if the queue does not have that many bytes, with `ENOSPC` if they
+    /// cannot be described as runs, and as `f` does.
+    pub(crate) fn for_each_run(
+        &mut self,
+        mut at: usize,
+        len: usize,
+        mut f: impl FnMut(Run) -> Result,
+    ) -> Result {
+        let mut left = len;
+        while left > 0 {
+            let (skb, offset) = self.seek(at)?;
+            // SAFETY: Packets in the queue are valid as long as the lock is held.
+            let (mut runs, size) = unsafe { (Runs::new(skb, offset), (*skb.as_ptr()).len) };
+            let here = left.min(size.wrapping_sub(offset) as usize);
+            let mut done = 0usize;
+            while done < here {
+                let run = runs.next(here.wrapping_sub(done)).ok_or(ENOSPC)?;
+                done = done.wrapping_add(run.len());
+                f(run)?;
+            }
+            at = at.wrapping_add(here);
+            left = left.wrapping_sub(here);
         }
         Ok(())
+    }
+
+    /// The 16 bytes from offset `at` on, if they are in one piece; they stay in the queue.
+    pub fn peek_16(&mut self, at: usize) -> Option<[u8; 16]> {
+        let (skb, offset) = self.seek(at).ok()?;
+        // SAFETY: Packets in the queue are valid as long as the lock is held.
+        let run = unsafe { Runs::new(skb, offset) }.next(16)?;
+        if run.len() < 16 {
+            return None;
+        }
+        let ptr = run.address()?.cast::<Word>();
+        // SAFETY: The 16 bytes are mapped. Whoever may be writing them, each is read once.
+        let (low, high) = unsafe { (ptr.read_volatile().0, ptr.add(1).read_volatile().0) };
+        let (low, high) = (u64::from_le(low), u64::from_le(high));
+        Some((u128::from(high) << 64 | u128::from(low)).to_le_bytes())
     }
 
     /// Copies the bytes from offset `at` on, which stay in the queue.
     ///
     /// Fails with `EFAULT` if there are not as many.
     pub fn peek(&mut self, at: usize, to: &mut [u8]) -> Result {
-        let len = to.len();
+        let mut at = at;
         let mut rest = to;
-        self.for_each(at, len, |piece| {
+        while !rest.is_empty() {
+            let (skb, offset) = self.seek(at)?;
+            // SAFETY: The packet is valid, and longer than the offset.
+            let here = unsafe { (*skb.as_ptr()).len }.wrapping_sub(offset) as usize;
+            let here = here.min(rest.len());
             let (now, later) = core::mem::take(&mut rest)
-                .split_at_mut_checked(piece.len as usize)
+                .split_at_mut_checked(here)
                 .ok_or(EFAULT)?;
-            rest = later;
-            // SAFETY: The packet is valid, and `now` is as long as the part of it. Offset and
-            // length of a packet are ints.
+            // SAFETY: The packet is valid and has as many bytes as `now`. Offset and length of a
+            // packet are ints.
             to_result(unsafe {
                 bindings::skb_copy_bits(
-                    piece.skb.as_ptr(),
-                    piece.offset as c_int,
+                    skb.as_ptr(),
+                    offset as c_int,
                     now.as_mut_ptr().cast(),
-                    piece.len as c_int,
+                    now.len() as c_int,
                 )
-            })
-        })
+            })?;
+            at = at.wrapping_add(now.len());
+            rest = later;
+        }
+        Ok(())
     }
 
     /// Takes the first `n` bytes out of the queue, and has the peer told.
     pub fn consume(&mut self, n: usize) {
+        // INVARIANT: Packets are removed from the queue.
+        self.near = None;
+        self.len = None;
         // SAFETY: The socket is valid and locked.
         unsafe { bindings::tcp_read_done(self.raw(), n) };
     }

@@ -234,6 +234,15 @@ impl<'a, T> LockedSock<'a, T> {
         unsafe { &mut *self.data.get() }
     }
 
+    /// The data, and what TCP has received.
+    pub fn parts(&mut self) -> (&mut T, RecvQueue<'_>) {
+        // SAFETY: As in `data()`. Nothing that can be done with the queue calls back to where the
+        // data is used: packets for a socket whose lock is held are put aside.
+        let data = unsafe { &mut *self.data.get() };
+        // SAFETY: This task owns the lock as long as `self` is borrowed.
+        (data, unsafe { RecvQueue::new(self.sk) })
+    }
+
     /// The same proof, for what must not sleep.
     pub fn guarded(&mut self) -> Guarded<'_, T> {
         // SAFETY: By the type invariants this task owns the lock, until `self` can be used again.

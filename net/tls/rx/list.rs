@@ -2,10 +2,7 @@
 
 //! Records that were opened, and that nobody has read yet, or not all of.
 
-use super::{
-    Opened,
-    MAX_PLAIN, //
-};
+use super::Opened;
 use crate::{
     context::Locked,
     vec, //
@@ -14,12 +11,8 @@ use kernel::prelude::*;
 use knet::mm::{
     Frag,
     FragMut,
-    FragRef,
-    Scratch, //
+    FragRef, //
 };
-
-/// The most runs that a record is copied into.
-const RUNS: usize = 8;
 
 /// Records that a list keeps room for when it is empty.
 const USUAL: usize = 8;
@@ -38,7 +31,7 @@ impl Record {
     }
 
     /// A record whose content is the first bytes of `runs`; `refs` has room for as many.
-    pub(super) fn new(mut refs: KVec<FragRef>, runs: KVec<FragMut>, opened: Opened) -> Self {
+    pub(super) fn new(mut refs: KVec<FragRef>, runs: KVec<FragMut>, opened: &Opened) -> Self {
         let mut left = opened.len;
         for mut run in runs {
             if left == 0 {
@@ -182,48 +175,6 @@ impl List {
     pub(super) fn push(&mut self, record: Record) -> Result {
         vec::push(&mut self.records, record)
     }
-}
-
-/// Keeps what `scratch` holds of a record from offset `skip` on: in memory of the right size, or,
-/// if there is none, in that of the scratch.
-pub(super) fn keep(
-    locked: &mut Locked<'_>,
-    scratch: Scratch<MAX_PLAIN>,
-    opened: Opened,
-    skip: usize,
-) -> Result<Record> {
-    let len = opened.len.saturating_sub(skip);
-    let rest = Opened { len, ..opened };
-    let refs = KVec::with_capacity(scratch.len().max(RUNS), GFP_KERNEL)?;
-    match copy(locked, &scratch, skip, len) {
-        Ok(runs) if runs.len() <= RUNS => Ok(Record::new(refs, runs, rest)),
-        _ => {
-            let mut record = Record::new(refs, scratch.into_runs(), opened);
-            record.consume(skip);
-            Ok(record)
-        }
-    }
-}
-
-fn copy(
-    locked: &mut Locked<'_>,
-    from: &[FragMut],
-    skip: usize,
-    len: usize,
-) -> Result<KVec<FragMut>> {
-    let mut runs = alloc(locked, len)?;
-    let mut at = skip;
-    for run in runs.iter_mut() {
-        let mut to = run.as_mut_slice();
-        at = at.saturating_add(to.len());
-        let start = at.saturating_sub(to.len());
-        for part in slices(from.iter().map(FragMut::as_slice), start, to.len()) {
-            let (now, later) = to.split_at_mut_checked(part.len()).ok_or(EINVAL)?;
-            now.copy_from_slice(part);
-            to = later;
-        }
-    }
-    Ok(runs)
 }
 
 /// Allocates `len` bytes that may end up in pipes and packets.

@@ -34,9 +34,13 @@ use crate::{
         MAX_PAYLOAD, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc,
+    prelude::*, //
+};
 use knet::{
     crypto::{
+        Aad,
         Cipher,
         Request, //
     },
@@ -116,6 +120,8 @@ struct Opened {
     len: usize,
     /// The last byte of the plaintext, before padding was removed.
     last: u8,
+    /// It announces a new key.
+    is_key_update: bool,
 }
 
 impl Rx {
@@ -149,62 +155,58 @@ impl Rx {
         self.publish(shared);
     }
 
-    /// Looks for a complete record. Returns whether readers are to be told of one.
+    /// Looks for a complete record.
     ///
     /// Fails with `ENOMEM` if it should be tried again.
-    fn look(
-        &mut self,
-        queue: &mut RecvQueue<'_>,
-        sk: &Sock,
-        shared: &Shared,
-        atomic: bool,
-    ) -> Result<bool> {
-        let result = self.stream.look(
-            queue,
-            &self.keys.protection,
-            sk,
-            if atomic { GFP_ATOMIC } else { GFP_KERNEL },
-        );
-        self.publish(shared);
-        result.map(|()| self.stream.announce())
+    fn find(&mut self, queue: &mut RecvQueue<'_>, sk: &Sock, flags: alloc::Flags) -> Result {
+        self.stream.look(queue, &self.keys.protection, sk, flags)
+    }
+
+    /// Whether a record can be opened.
+    fn may_open(&self) -> bool {
+        self.stream.is_ready() && !self.awaits_key
     }
 
     /// Has the flags say what is.
     fn publish(&self, shared: &Shared) {
         let flags = &shared.rx;
         flags.ready.set(self.stream.is_ready());
-        flags
-            .readable
-            .set(!self.list.is_empty() || (self.stream.is_ready() && !self.awaits_key));
+        flags.readable.set(!self.list.is_empty() || self.may_open());
     }
 
-    /// Opens the record that is complete, into `plain`, and moves on behind it.
+    /// Opens the record that is complete, into `plain`. It stays where it is until it is
+    /// [done](Self::done), and can be opened once more.
     ///
-    /// A record that cannot be opened is the end of the connection. It stays where it is.
+    /// A record that cannot be opened is the end of the connection.
     fn open(
         &mut self,
         queue: &mut RecvQueue<'_>,
         sk: &Sock,
         plain: &mut [FragMut],
     ) -> Result<Opened> {
-        let opened = self.try_open(queue, sk, plain).inspect_err(|_| {
+        self.try_open(queue, sk, plain).inspect_err(|_| {
             sk.abort(EBADMSG);
-        })?;
+        })
+    }
+
+    /// The most bytes of content that the record which is complete may have.
+    fn content_len(&self) -> usize {
+        let overhead = self.keys.protection.overhead();
+        self.stream
+            .frame()
+            .map_or(0, |frame| frame.len.saturating_sub(overhead))
+    }
+
+    /// Moves on behind the record that was opened.
+    fn done(&mut self, queue: &mut RecvQueue<'_>, sk: &Sock, opened: &Opened) {
         self.stream.done(queue);
         if self.keys.protection.advance().is_err() {
             sk.abort(EBADMSG);
         }
-        let first = plain.first().and_then(|run| run.as_slice().first());
-        // TLS 1.2 has no such message, and no other key that could be waited for.
-        if opened.kind == content_type::HANDSHAKE
-            && opened.len > 0
-            && first == Some(&KEY_UPDATE)
-            && self.keys.protection.tail_len() != 0
-        {
+        if opened.is_key_update {
             self.awaits_key = true;
             sk.net().inc(Counter::RxRekeyReceived);
         }
-        Ok(opened)
     }
 
     fn try_open(
@@ -220,14 +222,18 @@ impl Rx {
         let text = len.checked_sub(TAG_LEN).ok_or(EBADMSG)?;
         let content = text.checked_sub(protection.tail_len()).ok_or(EBADMSG)?;
         let iv = protection.peer_iv(frame.explicit_nonce());
-        let aad = protection.aad(frame.kind, content);
+        let aad = protection.peer_aad(frame.kind, content);
+        let aad = match &aad {
+            Some(bytes) => Aad::Apart { bytes, skip: 0 },
+            None => Aad::Leading(prefix),
+        };
 
         loop {
             let cipher = match self.stream.stash() {
                 Some(runs) => Cipher::Memory(runs, prefix),
                 None => Cipher::Queue(queue, self.stream.offset().saturating_add(prefix)),
             };
-            match self.request.open(&iv, aad.as_slice(), cipher, plain, len) {
+            match self.request.open(&iv, &aad, cipher, plain, len) {
                 Ok(()) => break,
                 // Too many pieces for one request: put them together.
                 Err(e) if e == ENOSPC && self.stream.stash().is_none() => {
@@ -241,19 +247,28 @@ impl Rx {
                 }
             }
         }
-        if protection.tail_len() == 0 {
-            return Ok(Opened {
-                kind: frame.kind,
-                len: text,
-                last: frame.kind,
-            });
-        }
-        unpad(plain, text).ok_or(EBADMSG)
+        let (kind, len, last) = if protection.tail_len() == 0 {
+            (frame.kind, text, frame.kind)
+        } else {
+            unpad(plain, text).ok_or(EBADMSG)?
+        };
+        // TLS 1.2 has no such message, and no other key that could be waited for.
+        let is_key_update = kind == content_type::HANDSHAKE
+            && protection.tail_len() != 0
+            && len > 0
+            && plain.first().and_then(|run| run.as_slice().first()) == Some(&KEY_UPDATE);
+        Ok(Opened {
+            kind,
+            len,
+            last,
+            is_key_update,
+        })
     }
 }
 
-/// Finds the end of the content of a TLS 1.3 plaintext of `len` bytes.
-fn unpad(plain: &[FragMut], len: usize) -> Option<Opened> {
+/// Finds content type and length of the content of a TLS 1.3 plaintext of `len` bytes, and its
+/// last byte.
+fn unpad(plain: &[FragMut], len: usize) -> Option<(u8, usize, u8)> {
     let mut start = 0usize;
     let mut found = None;
     let mut last = 0;
@@ -269,7 +284,7 @@ fn unpad(plain: &[FragMut], len: usize) -> Option<Opened> {
         start = start.saturating_add(take);
     }
     let (len, kind) = found?;
-    Some(Opened { kind, len, last })
+    Some((kind, len, last))
 }
 
 /// A reader in the kernel cannot read where it was told to: tell it again in a task.
@@ -285,8 +300,10 @@ pub(crate) fn data_ready(sk: &Handle<Tls>, guarded: &mut Guarded<'_, State>) -> 
     let Some(rx) = state.rx.as_mut() else {
         return true;
     };
-    match rx.look(&mut queue, sock, sk.shared(), true) {
-        Ok(announce) => announce,
+    let found = rx.find(&mut queue, sock, GFP_ATOMIC);
+    rx.publish(sk.shared());
+    match found {
+        Ok(()) => rx.stream.announce(),
         Err(_) => {
             sk.schedule(RETRY_MS);
             false
@@ -317,7 +334,11 @@ pub(crate) fn look(locked: &mut Locked<'_>, shared: &Shared) -> Result<bool> {
     let sock = guarded.sock();
     let (state, mut queue) = guarded.parts();
     match state.rx.as_mut() {
-        Some(rx) => rx.look(&mut queue, sock, shared, false),
+        Some(rx) => {
+            let found = rx.find(&mut queue, sock, GFP_KERNEL);
+            rx.publish(shared);
+            found.map(|()| rx.stream.announce())
+        }
         None => Ok(false),
     }
 }

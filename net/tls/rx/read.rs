@@ -4,32 +4,23 @@
 
 use super::{
     list,
-    Opened,
-    Rx,
-    MAX_PLAIN,
-    SCRATCH, //
+    Rx, //
 };
 use crate::context::{
     Locked,
     TlsSock, //
 };
 use kernel::prelude::*;
-use knet::{
-    mm::{
-        FragMut,
-        Scratch, //
-    },
-    net::{
-        recvq::RecvQueue,
-        sock::{
-            Sock,
-            Timeout, //
-        }, //
+use knet::net::{
+    recvq::RecvQueue,
+    sock::{
+        Sock,
+        Timeout, //
     }, //
 };
 
 /// Bytes after which packets that have arrived in the meantime are looked at.
-const BACKLOG: usize = 128 << 10;
+pub(super) const BACKLOG: usize = 128 << 10;
 
 /// The key has expired (`include/uapi/asm-generic/errno.h`), which the kernel crate has no name for.
 const EKEYEXPIRED: c_int = 127;
@@ -40,7 +31,7 @@ pub(super) struct Session<'a, 'l, 's> {
     pub(super) locked: &'a mut Locked<'l>,
     timeout: Timeout,
     /// Bytes opened since the backlog was looked at.
-    opened: usize,
+    pub(super) opened: usize,
 }
 
 impl<'a, 'l, 's> Session<'a, 'l, 's> {
@@ -75,15 +66,11 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         self.locked.data().rx.as_mut().ok_or(EINVAL)
     }
 
-    /// The receiver, and TCP's queue.
-    fn with_queue<R>(
-        &mut self,
-        f: impl FnOnce(&mut Rx, &mut RecvQueue<'_>, &Sock) -> Result<R>,
-    ) -> Result<R> {
-        let mut guarded = self.locked.guarded();
-        let sock = guarded.sock();
-        let (state, mut queue) = guarded.parts();
-        f(state.rx.as_mut().ok_or(EINVAL)?, &mut queue, sock)
+    /// The receiver, TCP's queue, and the socket.
+    pub(super) fn parts(&mut self) -> Result<(&mut Rx, RecvQueue<'_>, &'a Sock)> {
+        let sk = self.sk.sock();
+        let (state, queue) = self.locked.parts();
+        Ok((state.rx.as_mut().ok_or(EINVAL)?, queue, sk))
     }
 
     /// Waits until a record is complete. Returns whether there is one: none comes after the end
@@ -102,10 +89,7 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
             self.check_error(has_some)?;
             self.release_opened()?;
             self.locked.flush_backlog();
-            match super::look(self.locked, self.sk.shared()) {
-                Ok(announce) => self.defer(announce)?,
-                Err(e) => return Err(e),
-            }
+            self.look()?;
             if self.rx()?.stream.is_ready() {
                 return Ok(true);
             }
@@ -126,18 +110,27 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         if !self.rx()?.stream.is_ready() {
             return Ok(false);
         }
-        self.with_queue(|rx, queue, _| {
-            rx.stream.check(queue);
-            Ok(rx.stream.is_ready())
-        })
+        let (rx, mut queue, _) = self.parts()?;
+        rx.stream.check(&mut queue);
+        Ok(rx.stream.is_ready())
     }
 
-    /// A record that this reader finds is its own: others are told when it leaves it.
-    fn defer(&mut self, announce: bool) -> Result {
-        if announce {
-            self.rx()?.stream.defer_announcement();
+    /// Looks for a complete record. It belongs to this reader: others are told of it when this one
+    /// leaves it.
+    fn look(&mut self) -> Result {
+        let shared = self.sk.shared();
+        let (rx, mut queue, sk) = self.parts()?;
+        let result = rx.find(&mut queue, sk, GFP_KERNEL);
+        rx.publish(shared);
+        if result.is_err() {
+            self.look_later();
         }
-        Ok(())
+        result
+    }
+
+    /// Has somebody look for a complete record who has time to wait for memory.
+    pub(super) fn look_later(&self) {
+        self.sk.handle().schedule(super::RETRY_MS);
     }
 
     fn check_error(&mut self, has_some: bool) -> Result {
@@ -149,66 +142,30 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
     }
 
     fn release_opened(&mut self) -> Result {
-        self.with_queue(|rx, queue, _| {
-            rx.stream.release(queue);
-            Ok(())
-        })
-    }
-
-    /// Opens the record that is complete into `plain`.
-    fn open_into(&mut self, plain: &mut [FragMut]) -> Result<Opened> {
-        let shared = self.sk.shared();
-        let (opened, looked) = self.with_queue(|rx, queue, sock| {
-            rx.list.reserve()?;
-            let opened = rx.open(queue, sock, plain)?;
-            // The next record may be there as well. If that cannot be told now, it is later:
-            // this one was taken out of the stream and must be delivered.
-            let looked = rx.look(queue, sock, shared, false);
-            if looked == Ok(true) {
-                rx.stream.defer_announcement();
-            }
-            Ok((opened, looked))
-        })?;
-        if looked.is_err() {
-            self.sk.handle().schedule(super::RETRY_MS);
-        }
-        self.opened = self.opened.saturating_add(opened.len);
-        Ok(opened)
-    }
-
-    /// Opens the record that is complete, for a moment.
-    pub(super) fn open(&mut self) -> Result<(Opened, Scratch<MAX_PLAIN>)> {
-        let mut scratch = SCRATCH.take()?;
-        let opened = self.open_into(&mut scratch)?;
-        Ok((opened, scratch))
+        let (rx, mut queue, _) = self.parts()?;
+        rx.stream.release(&mut queue);
+        Ok(())
     }
 
     /// Opens the record that is complete, and puts it into the list.
     pub(super) fn open_to_list(&mut self) -> Result {
-        let len = self
-            .rx()?
-            .stream
-            .frame()
-            .map_or(MAX_PLAIN, |frame| frame.len.min(MAX_PLAIN));
+        let rx = self.rx()?;
+        rx.list.reserve()?;
+        let len = rx
+            .content_len()
+            .saturating_add(rx.keys.protection.tail_len());
         let mut runs = list::alloc(self.locked, len)?;
         let refs = KVec::with_capacity(runs.len(), GFP_KERNEL)?;
-        let opened = self.open_into(&mut runs)?;
-        let record = list::Record::new(refs, runs, opened);
-        self.rx()?.list.push(record)
-    }
-
-    /// Puts what `scratch` holds of a record, from `skip` on, into the list.
-    pub(super) fn keep(
-        &mut self,
-        scratch: Scratch<MAX_PLAIN>,
-        opened: Opened,
-        skip: usize,
-    ) -> Result {
-        let record = list::keep(self.locked, scratch, opened, skip).inspect_err(|_| {
-            // The stream has a gap now.
-            self.locked.sock().abort(EBADMSG);
-        })?;
-        self.rx()?.list.push(record)
+        let (rx, mut queue, sk) = self.parts()?;
+        let opened = rx.open(&mut queue, sk, &mut runs)?;
+        rx.done(&mut queue, sk, &opened);
+        rx.list.push(list::Record::new(refs, runs, &opened))?;
+        // The next record may be there as well. This one is not lost if that cannot be told now.
+        if rx.find(&mut queue, sk, GFP_KERNEL).is_err() {
+            self.look_later();
+        }
+        self.opened = self.opened.saturating_add(opened.len);
+        Ok(())
     }
 
     /// Now and then has packets looked at that have arrived in the meantime.
@@ -226,15 +183,14 @@ impl Drop for Session<'_, '_, '_> {
     /// Lets the next reader in, and tells those who wait of a record that this one has left.
     fn drop(&mut self) {
         let shared = self.sk.shared();
-        let mut announce = false;
-        let mut contended = false;
-        let _ = self.with_queue(|rx, queue, _| {
-            rx.stream.release(queue);
-            rx.publish(shared);
-            announce = rx.stream.announce();
-            contended = core::mem::take(&mut rx.contended);
-            Ok(())
-        });
+        let (announce, contended) = match self.parts() {
+            Ok((rx, mut queue, _)) => {
+                rx.stream.release(&mut queue);
+                rx.publish(shared);
+                (rx.stream.announce(), core::mem::take(&mut rx.contended))
+            }
+            Err(_) => (false, false),
+        };
         shared.rx.busy.set(false);
         if announce {
             self.sk.announce(self.locked);

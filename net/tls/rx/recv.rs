@@ -4,7 +4,12 @@
 
 use super::{
     list::slices,
-    read::Session, //
+    read::{
+        Session,
+        BACKLOG, //
+    },
+    Opened,
+    SCRATCH, //
 };
 use crate::{
     context::TlsSock,
@@ -19,6 +24,7 @@ use knet::{
             Flags,
             RecvMsg, //
         },
+        ns::Net,
         tls_abi::{
             SOL_TLS,
             TLS_GET_RECORD_TYPE, //
@@ -32,14 +38,17 @@ pub(crate) fn recvmsg(sk: &TlsSock<'_>, msg: &mut RecvMsg<'_>, flags: Flags) -> 
     let session = Session::begin(sk, &mut locked, flags.any(Flags::DONTWAIT))?;
     let mut call = Call {
         session,
-        msg,
+        no_pad: sk.abi().no_pad() && msg.is_user(),
+        out: Out {
+            msg,
+            kind: None,
+            copied: 0,
+        },
         peek: flags.any(Flags::PEEK),
-        kind: None,
-        copied: 0,
     };
     let result = call.run(flags.any(Flags::WAITALL));
-    if call.copied > 0 {
-        return Ok(call.copied);
+    if call.out.copied > 0 {
+        return Ok(call.out.copied);
     }
     result.map(|()| 0)
 }
@@ -47,39 +56,22 @@ pub(crate) fn recvmsg(sk: &TlsSock<'_>, msg: &mut RecvMsg<'_>, flags: Flags) -> 
 /// What one call works with.
 struct Call<'a, 'l, 's, 'm> {
     session: Session<'a, 'l, 's>,
-    msg: &'a mut RecvMsg<'m>,
+    out: Out<'a, 'm>,
     peek: bool,
+    /// The caller has said that records are data without padding.
+    no_pad: bool,
+}
+
+/// What the caller gets.
+struct Out<'a, 'm> {
+    msg: &'a mut RecvMsg<'m>,
     /// Content type of what was found, once something was.
     kind: Option<u8>,
     /// Bytes that the caller gets.
     copied: usize,
 }
 
-impl Call<'_, '_, '_, '_> {
-    fn run(&mut self, wait_all: bool) -> Result {
-        let len = self.msg.left();
-        let more = self.deliver_kept()?;
-        if !more || self.msg.left() == 0 || !self.may_go_on() {
-            return Ok(());
-        }
-        let target = self.session.locked.receive_target(wait_all, len);
-        while self.msg.left() > 0
-            && (self.copied < target || self.session.rx()?.stream.is_ready())
-            && self.session.wait(self.copied > 0)?
-        {
-            if !self.deliver_next()? {
-                break;
-            }
-            self.session.breathe()?;
-        }
-        Ok(())
-    }
-
-    /// Whether more records may follow those that were found: after data.
-    fn may_go_on(&self) -> bool {
-        self.kind.is_none_or(|kind| kind == content_type::DATA)
-    }
-
+impl Out<'_, '_> {
     /// Whether a record of type `kind` may be part of what the caller gets. The first one decides,
     /// and the caller is told what it is; unless it is data, the caller must be able to learn it.
     fn admit(&mut self, kind: u8) -> Result<bool> {
@@ -97,83 +89,140 @@ impl Call<'_, '_, '_, '_> {
         Ok(true)
     }
 
-    /// Delivers from the list. Returns whether the stream may be looked at for more.
-    fn deliver_kept(&mut self) -> Result<bool> {
-        let mut i = 0;
-        while self.msg.left() > 0 {
-            let left = self.msg.left();
-            let Some(record) = self.session.rx()?.list.get(i) else {
+    /// Delivers a record, which fits.
+    fn deliver(&mut self, opened: &Opened, plain: &[FragMut]) -> Result {
+        let plain = plain.iter().map(FragMut::as_slice);
+        self.msg.copy_from_all(slices(plain, 0, opened.len))?;
+        self.copied = self.copied.saturating_add(opened.len);
+        self.msg.set_end_of_record();
+        Ok(())
+    }
+
+    /// Whether more records may follow those that were found: after data.
+    fn may_go_on(&self) -> bool {
+        self.kind.is_none_or(|kind| kind == content_type::DATA)
+    }
+}
+
+impl Call<'_, '_, '_, '_> {
+    fn run(&mut self, wait_all: bool) -> Result {
+        let len = self.out.msg.left();
+        let more = self.deliver_kept(0, true)?;
+        if !more || self.out.msg.left() == 0 || !self.out.may_go_on() {
+            return Ok(());
+        }
+        let target = self.session.locked.receive_target(wait_all, len);
+        while self.out.msg.left() > 0
+            && (self.out.copied < target || self.session.rx()?.stream.is_ready())
+            && self.session.wait(self.out.copied > 0)?
+        {
+            let more = if self.peek || !self.fits()? {
+                // Behind those that the caller has looked at.
+                let i = self.session.rx()?.list.len();
+                self.session.open_to_list()?;
+                // The end of a record is seen by those who take it, or look once more.
+                self.deliver_kept(i, !self.peek)?
+            } else {
+                self.deliver_ready()?
+            };
+            if !more || !self.out.may_go_on() {
+                break;
+            }
+            self.session.breathe()?;
+        }
+        Ok(())
+    }
+
+    /// Delivers from the list, from index `i` on, with the ends of records or without. Returns
+    /// whether the stream may be looked at for more.
+    fn deliver_kept(&mut self, mut i: usize, ends: bool) -> Result<bool> {
+        let Self { session, out, .. } = self;
+        let list = &mut session.rx()?.list;
+        while out.msg.left() > 0 {
+            let Some(record) = list.get(i) else {
                 break;
             };
-            let (kind, len) = (record.kind, record.len());
-            if !self.admit(kind)? {
+            let len = record.len();
+            if !out.admit(record.kind)? {
                 return Ok(false);
             }
-            let take = len.min(left);
-            // The list has not changed.
-            let Session { locked, .. } = &mut self.session;
-            let rx = locked.data().rx.as_mut().ok_or(EINVAL)?;
-            if let Some(record) = rx.list.get(i) {
-                self.msg.copy_from_all(record.slices(0, take))?;
-            }
-            self.copied = self.copied.saturating_add(take);
+            let take = len.min(out.msg.left());
+            out.msg.copy_from_all(record.slices(0, take))?;
+            out.copied = out.copied.saturating_add(take);
             if self.peek {
                 i = i.saturating_add(1);
             } else if take < len {
-                if let Some(record) = rx.list.first_mut() {
+                if let Some(record) = list.first_mut() {
                     record.consume(take);
                 }
                 break;
             } else {
-                rx.list.pop();
+                list.pop();
             }
-            self.msg.set_end_of_record();
+            if ends {
+                out.msg.set_end_of_record();
+            }
         }
         Ok(true)
     }
 
-    /// Delivers the record that is complete. Returns whether another one may follow.
-    fn deliver_next(&mut self) -> Result<bool> {
-        let left = self.msg.left();
-        let overhead = self.session.rx()?.keys().protection.overhead();
-        let room = self
-            .session
-            .rx()?
-            .stream
-            .frame()
-            .is_some_and(|frame| frame.len.saturating_sub(overhead) <= left);
-        let (opened, scratch) = self.session.open()?;
-        if self.session.sk.abi().no_pad() && room && !self.peek && self.msg.is_user() {
-            // It was expected to be data without padding.
-            let net = self.session.sk.sock().net();
-            if opened.last != content_type::DATA {
-                net.inc(Counter::DecryptRetry);
-                if opened.last == 0 {
-                    net.inc(Counter::RxNoPadViolation);
-                }
+    /// Whether there is room for the record that is complete.
+    fn fits(&mut self) -> Result<bool> {
+        let left = self.out.msg.left();
+        Ok(self.session.rx()?.content_len() <= left)
+    }
+
+    /// Delivers the record that is complete, and those behind it that are as well, as long as they
+    /// fit. Returns whether more may follow.
+    ///
+    /// A record leaves the stream when the caller has got it; until then it can be opened again.
+    fn deliver_ready(&mut self) -> Result<bool> {
+        let mut scratch = SCRATCH.take()?;
+        let mut len = 0usize;
+        let Self { session, out, .. } = self;
+        let (rx, mut queue, sk) = session.parts()?;
+        let (admitted, looked) = loop {
+            let opened = rx.open(&mut queue, sk, &mut scratch)?;
+            if self.no_pad {
+                count_padding(sk.net(), &opened);
             }
-        }
-        match self.admit(opened.kind) {
-            Ok(true) => (),
-            other => {
-                self.session.keep(scratch, opened, 0)?;
-                return other;
+            match out.admit(opened.kind) {
+                Ok(true) => (),
+                other => break (other, Ok(())),
             }
+            out.deliver(&opened, &scratch)?;
+            rx.done(&mut queue, sk, &opened);
+            let looked = rx.find(&mut queue, sk, GFP_KERNEL);
+            len = len.saturating_add(opened.len);
+            if looked.is_err()
+                || len >= BACKLOG
+                || !out.may_go_on()
+                || !rx.may_open()
+                || out.msg.left() == 0
+                || rx.content_len() > out.msg.left()
+            {
+                break (Ok(true), looked);
+            }
+        };
+        self.session.opened = self.session.opened.saturating_add(len);
+        if looked.is_err() {
+            self.session.look_later();
         }
-        let take = opened.len.min(left);
-        let parts = slices(scratch.iter().map(FragMut::as_slice), 0, take);
-        if let Err(e) = self.msg.copy_from_all(parts) {
-            self.session.keep(scratch, opened, 0)?;
-            return Err(e);
+        if admitted != Ok(true) {
+            // It is known what it is, and the next reader gets it. If there is no memory, that
+            // one opens it again.
+            let _ = self.session.open_to_list();
         }
-        self.copied = self.copied.saturating_add(take);
-        if self.peek {
-            self.session.keep(scratch, opened, 0)?;
-        } else if take < opened.len {
-            self.session.keep(scratch, opened, take)?;
-        } else {
-            self.msg.set_end_of_record();
+        admitted
+    }
+}
+
+/// Counts a record that was expected to be data without padding, and is not.
+fn count_padding(net: &Net, opened: &Opened) {
+    if opened.last != content_type::DATA {
+        net.inc(Counter::DecryptRetry);
+        if opened.last == 0 {
+            net.inc(Counter::RxNoPadViolation);
         }
-        Ok(self.may_go_on())
     }
 }

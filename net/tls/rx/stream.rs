@@ -84,11 +84,6 @@ impl Stream {
         self.ready && !core::mem::replace(&mut self.announced, true)
     }
 
-    /// Readers are to be told of the current record later, after all.
-    pub(super) fn defer_announcement(&mut self) {
-        self.announced = false;
-    }
-
     /// The current record.
     pub(super) fn frame(&self) -> Option<Frame> {
         self.frame
@@ -125,9 +120,16 @@ impl Stream {
             return Ok(());
         }
         if self.frame.is_none() && here >= protection.prefix_len() {
-            let mut bytes = [0; MAX_PREFIX];
-            let prefix = bytes.get_mut(..protection.prefix_len()).ok_or(EINVAL)?;
-            queue.peek(self.opened, prefix)?;
+            // More than a prefix, and less than a record: mostly they are there, in one piece.
+            let bytes = match queue.peek_16(self.opened) {
+                Some(bytes) => bytes,
+                None => {
+                    let mut bytes = [0; 16];
+                    let prefix = bytes.get_mut(..protection.prefix_len()).ok_or(EINVAL)?;
+                    queue.peek(self.opened, prefix)?;
+                    bytes
+                }
+            };
             self.parse(protection, sk, &bytes);
             if self.lost {
                 return Ok(());
@@ -227,7 +229,7 @@ impl Stream {
 
     /// Makes sure that a record which was complete still is. Somebody who has been reading from
     /// TCP since before there were keys may have taken it.
-    pub(super) fn check(&mut self, queue: &RecvQueue<'_>) {
+    pub(super) fn check(&mut self, queue: &mut RecvQueue<'_>) {
         let here = queue.len().saturating_sub(self.opened);
         if self.stash.is_none() && self.frame.is_some_and(|frame| here < frame.len) {
             self.frame = None;

@@ -74,6 +74,11 @@ fn every_length_that_is_sent() {
             );
             let outer = if version == Version::Tls13 { 23 } else { kind };
             assert_eq!(frame.kind, outer);
+            // A receiver has additional data of its own only where it is not what was sent.
+            let aad = p.peer_aad(frame.kind, len);
+            assert_eq!(aad.is_none(), version == Version::Tls13);
+            let aad = aad.as_ref().map_or(sent.as_slice(), |bytes| bytes);
+            assert_eq!(aad, p.aad(kind, len).as_slice());
         }
     }
 }

@@ -141,10 +141,6 @@ impl Receiver {
         for _ in 0..max {
             self.check();
             self.look();
-            // What a reader finds is its own.
-            if self.stream.announce() {
-                self.stream.defer_announcement();
-            }
             if !self.stream.is_ready() {
                 break;
             }

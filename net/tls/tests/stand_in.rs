@@ -103,6 +103,21 @@ pub(crate) mod net {
 
             pub(crate) fn forget_urgent(&mut self) {}
 
+            /// As if packets ended at each multiple of 100 bytes.
+            pub(crate) fn peek_16(&mut self, at: usize) -> Option<[u8; 16]> {
+                let end = at + 16;
+                if end > self.queue.bytes.len() || at % 100 > 100 - 16 {
+                    return None;
+                }
+                let mut bytes = [0; 16];
+                let there = self.queue.bytes.range(at..end);
+                bytes
+                    .iter_mut()
+                    .zip(there)
+                    .for_each(|(to, from)| *to = *from);
+                Some(bytes)
+            }
+
             pub(crate) fn peek(&mut self, at: usize, to: &mut [u8]) -> Result {
                 let end = at + to.len();
                 assert!(end <= self.len());

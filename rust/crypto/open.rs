@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Decrypting what a socket has received.
+//!
+//! C header: [`include/crypto/aead.h`](srctree/include/crypto/aead.h)
+
+use super::{
+    aead::{
+        Aad,
+        Op,
+        Request,
+        AAD_MAX,
+        DST_MAX,
+        IV_LEN,
+        SRC_MAX, //
+    },
+    sg::Table, //
+};
+use crate::{
+    mm::FragMut,
+    net::recvq::RecvQueue, //
+};
+use core::mem::MaybeUninit;
+use kernel::prelude::*;
+
+/// Where a ciphertext is, and at which offset it begins.
+pub enum Cipher<'a, 'q> {
+    /// In the receive queue of a socket.
+    Queue(&'a mut RecvQueue<'q>, usize),
+    /// In memory.
+    Memory(&'a [FragMut], usize),
+}
+
+impl Request {
+    /// Decrypts `len` bytes from `src`, the tag at their end included, into `dst`, from its start.
+    /// Leading additional data is in `src`, directly before the ciphertext.
+    ///
+    /// Sleeps if the implementation completes requests later. Fails with `EBADMSG` if the text is
+    /// not authentic, with `EINVAL` if there is not enough of it or too little room, and with
+    /// `ENOSPC` if `src` is in too many pieces.
+    pub fn open(
+        &mut self,
+        iv: &[u8; IV_LEN],
+        aad: &Aad<'_>,
+        src: Cipher<'_, '_>,
+        dst: &mut [FragMut],
+        len: usize,
+    ) -> Result {
+        let mut src_room = [const { MaybeUninit::uninit() }; SRC_MAX];
+        let mut dst_room = [const { MaybeUninit::uninit() }; DST_MAX];
+        let mut from = Table::new(&mut src_room);
+        let mut to = Table::new(&mut dst_room);
+
+        let leading = match *aad {
+            Aad::Leading(n) => n,
+            Aad::Apart { .. } => 0,
+        };
+        let aad_len = aad.len();
+        if aad_len > AAD_MAX {
+            return Err(EINVAL);
+        }
+        let aad_buf = self.set_inputs(iv, aad)?;
+        let plain = len.checked_sub(self.aead().tag_len()).ok_or(EINVAL)?;
+
+        // Some implementations copy the additional data to the destination, so it has room.
+        // SAFETY: `aad_buf` is part of the request, which comes from `kmalloc()`, and has room for
+        // as many bytes.
+        unsafe { to.push_buf(aad_buf, aad_len as u32) }?;
+        to.push_range(dst, 0, plain)?;
+        if leading == 0 {
+            // SAFETY: As above.
+            unsafe { from.push_buf(aad_buf, aad_len as u32) }?;
+        }
+        let total = len.wrapping_add(leading);
+        match src {
+            Cipher::Queue(queue, at) => {
+                from.push_queue(queue, at.checked_sub(leading).ok_or(EINVAL)?, total)?;
+            }
+            Cipher::Memory(runs, at) => {
+                from.push_range(runs, at.checked_sub(leading).ok_or(EINVAL)?, total)?;
+            }
+        }
+        let (from, to) = (from.finish()?, to.finish()?);
+        // SAFETY: The tables describe additional data and text, with the tag in the source, as
+        // the functions that filled them have checked. `src` and `dst` are borrowed, the latter
+        // exclusively, and the request has completed when `run()` returns.
+        unsafe { self.run(Op::Open, aad_len, len, from, to) }
+    }
+}
