@@ -22,6 +22,10 @@ use kernel::prelude::*;
 /// `SG_END`: the mark of a table's last entry, in its page link.
 const SG_END: usize = 0x02;
 
+/// An entry for nothing.
+// SAFETY: The structure consists of numbers.
+const EMPTY: bindings::scatterlist = unsafe { MaybeUninit::zeroed().assume_init() };
+
 /// A part of a text that is encrypted into a destination.
 pub enum Text {
     /// So many bytes that stand in the destination already, in their place.
@@ -59,23 +63,20 @@ impl<'t> Table<'t> {
     }
 
     fn push(&mut self, page: *mut bindings::page, offset: u32, len: u32) -> Result {
-        self.next(len)?.write(bindings::scatterlist {
-            page_link: page as usize,
-            offset,
-            length: len,
-            ..Default::default()
-        });
+        let entry = self.next(len)?.write(EMPTY);
+        entry.page_link = page as usize;
+        entry.offset = offset;
+        entry.length = len;
         Ok(())
     }
 
     /// A table of one entry, for the first `len` bytes of `frag`.
     pub(super) fn single(frag: &Frag, len: u32) -> bindings::scatterlist {
-        bindings::scatterlist {
-            page_link: frag.page() as usize | SG_END,
-            offset: frag.offset(),
-            length: len,
-            ..Default::default()
-        }
+        let mut entry = EMPTY;
+        entry.page_link = frag.page() as usize | SG_END;
+        entry.offset = frag.offset();
+        entry.length = len;
+        entry
     }
 
     /// Adds a buffer that was allocated with `kmalloc()`.
@@ -84,7 +85,7 @@ impl<'t> Table<'t> {
     ///
     /// `buf` points to memory from `kmalloc()`, valid for `len` bytes.
     pub(super) unsafe fn push_buf(&mut self, buf: *const u8, len: u32) -> Result {
-        let entry = self.next(len)?.write(Default::default());
+        let entry = self.next(len)?.write(EMPTY);
         // SAFETY: `entry` is initialised, and the caller promises that the buffer has a page.
         unsafe { bindings::knet_sg_set_buf(entry, buf.cast(), len) };
         Ok(())

@@ -24,7 +24,10 @@ use crate::{
 };
 use core::{
     cell::UnsafeCell,
-    mem::ManuallyDrop,
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
     ptr::NonNull, //
 };
 use kernel::{
@@ -375,28 +378,24 @@ impl<'a, T> LockedSock<'a, T> {
             {
                 return Err(ENOMEM);
             }
-            let offset = (*frag).offset;
-            let take = want.min((*frag).size.wrapping_sub(offset));
-            let page = NonNull::new((*frag).page).ok_or(ENOMEM)?;
-            bindings::knet_get_page(page.as_ptr());
-            (*frag).offset = offset.wrapping_add(take);
-            // The bytes before `offset` of a page fragment are given out, and only once; pages
-            // for it are never in high memory.
-            FragMut::from_frag(Frag::from_raw(page, offset, take)).ok_or(ENOMEM)
+            let room = (*frag).size.wrapping_sub((*frag).offset);
+            cut(frag, want.min(room)).ok_or(ENOMEM)
         }
     }
 
     /// Allocates `len` bytes as [`LockedSock::alloc_frag`] does, but in one piece, or not at all.
     pub fn alloc_run(&mut self, len: usize) -> Option<FragMut> {
         // SAFETY: As in `alloc_frag()`.
-        let room = unsafe {
+        unsafe {
             let frag = bindings::knet_sk_page_frag(self.raw());
-            (*frag).size.wrapping_sub((*frag).offset) as usize
-        };
-        if len > PAGE_SIZE && len > room {
+            if (*frag).size.wrapping_sub((*frag).offset) as usize >= len {
+                return cut(frag, len as u32);
+            }
+        }
+        if len > PAGE_SIZE {
             return None;
         }
-        self.alloc_frag(len).ok().filter(|run| run.len() == len)
+        self.alloc_frag(len).ok()
     }
 
     /// Makes `frag` longer by up to `len` bytes, if the bytes behind it are still to be had.
@@ -425,10 +424,9 @@ impl<'a, T> LockedSock<'a, T> {
         let len = frags
             .iter()
             .fold(0usize, |sum, frag| sum.saturating_add(frag.len()));
-        let mut msg = bindings::msghdr {
-            msg_flags: flags.or(Flags::SPLICE_PAGES).as_raw(),
-            ..Default::default()
-        };
+        // SAFETY: The structure consists of numbers, pointers and unions of them.
+        let mut msg: bindings::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+        msg.msg_flags = flags.or(Flags::SPLICE_PAGES).as_raw();
         // SAFETY: The socket is valid and locked. A slice of `Frag` is an array of
         // `struct bio_vec`, which `frags` keeps valid while TCP reads it. No reference to the data
         // exists, since `self` is borrowed exclusively.
@@ -530,6 +528,25 @@ impl<'a, T> LockedSock<'a, T> {
         Error::from_errno(unsafe {
             bindings::sk_stream_error(self.raw(), flags.as_raw() as c_int, err.to_errno())
         })
+    }
+}
+
+/// Takes the next `len` bytes of a page fragment.
+///
+/// # Safety
+///
+/// `frag` is valid, not used by anybody else, managed by `skb_page_frag_refill()`, and has so
+/// many bytes left, at least one.
+unsafe fn cut(frag: *mut bindings::page_frag, len: u32) -> Option<FragMut> {
+    // SAFETY: As the caller promises. The bytes before `offset` of a page fragment are given out,
+    // and only once; pages for it are never in high memory.
+    unsafe {
+        let frag = &mut *frag;
+        let page = NonNull::new(frag.page)?;
+        let offset = frag.offset;
+        bindings::knet_get_page(frag.page);
+        frag.offset = offset.wrapping_add(len);
+        FragMut::from_frag(Frag::from_raw(page, offset, len))
     }
 }
 
