@@ -77,7 +77,7 @@ static unsigned int group_for(const struct test *test)
 {
 	size_t size = test->size * test->bulk;
 
-	return size <= 1024 ? 16 : size <= 4096 ? 4 : 1;
+	return size <= 4096 ? 16 : 1;
 }
 
 static void add(struct test *test, size_t operation, unsigned int bit)
