@@ -66,20 +66,28 @@ impl Ring {
         next: 0,
     };
 
-    /// Keeps `used` for later, and returns one that is free.
-    fn exchange(&mut self, used: Chunk) -> Option<Chunk> {
-        let (newer, older) = self.chunks.split_at_mut_checked(self.next)?;
+    /// Takes one that is free, and keeps `used` in its place. Gives `used` back if none is.
+    fn exchange(&mut self, used: Chunk) -> Result<Chunk, Chunk> {
+        let Some((newer, older)) = self.chunks.split_at_mut_checked(self.next) else {
+            return Err(used);
+        };
         for entry in Iterator::chain(older.iter_mut(), newer) {
-            if entry.as_ref().is_some_and(Chunk::is_free) {
-                return entry.replace(used);
+            match entry {
+                Some(chunk) if chunk.is_free() => {
+                    return Ok(core::mem::replace(chunk, used));
+                }
+                _ => (),
             }
         }
-        // None is. The oldest makes room.
+        Err(used)
+    }
+
+    /// Keeps `used` in the place of the oldest.
+    fn keep(&mut self, used: Chunk) {
         if let Some(entry) = self.chunks.get_mut(self.next) {
             *entry = Some(used);
         }
         self.next = self.next.wrapping_add(1) % RING;
-        None
     }
 }
 
@@ -102,14 +110,14 @@ impl Drop for ChunkGuard {
     }
 }
 
-/// Has `frag` begin anew in a chunk that has come back, if there is one. What it has now is
-/// remembered.
+/// Has `frag` begin anew in a chunk that has come back. What it has now is remembered. If no
+/// chunk has come back, `frag` has no page afterwards, or, if `else_keep`, what it had.
 ///
 /// # Safety
 ///
 /// `frag` is valid, and not used by anybody else. It is managed by `skb_page_frag_refill()`: its
 /// page has a reference that belongs to it, and all others came with bytes before `offset`.
-pub(crate) unsafe fn refill(frag: *mut bindings::page_frag) {
+pub(crate) unsafe fn refill(frag: *mut bindings::page_frag, else_keep: bool) {
     // SAFETY: As the caller promises.
     let frag = unsafe { &mut *frag };
     let Some(page) = NonNull::new(frag.page) else {
@@ -118,13 +126,15 @@ pub(crate) unsafe fn refill(frag: *mut bindings::page_frag) {
     if frag.size as usize != CHUNK {
         return;
     }
-    // If it came back itself, `skb_page_frag_refill()` takes it again, and memory for emergencies
-    // must go back to where it came from.
-    //
     // SAFETY: The page is valid.
-    if unsafe {
-        bindings::knet_page_is_ours(frag.page) || bindings::knet_page_is_pfmemalloc(frag.page)
-    } {
+    if unsafe { bindings::knet_page_is_ours(frag.page) } {
+        // It has come back itself.
+        frag.offset = 0;
+        return;
+    }
+    // SAFETY: The page is valid.
+    if unsafe { bindings::knet_page_is_pfmemalloc(frag.page) } {
+        // Memory for emergencies goes back to where it came from.
         return;
     }
     let ring = RINGS
@@ -133,10 +143,19 @@ pub(crate) unsafe fn refill(frag: *mut bindings::page_frag) {
     let Some(mut ring) = ring else {
         return;
     };
-    // INVARIANT: `frag` gives its reference away: below it gets another page with its own, or
-    // none.
-    let free = ring.exchange(Chunk { page });
-    frag.page = free.map_or(core::ptr::null_mut(), Chunk::into_raw);
-    frag.offset = 0;
+    // INVARIANT: The size is that of a chunk. `frag` gives its reference away, and gets another
+    // page with its own, or none, or the same one again.
+    frag.page = match ring.exchange(Chunk { page }) {
+        Ok(free) => {
+            frag.offset = 0;
+            free.into_raw()
+        }
+        Err(used) if else_keep => used.into_raw(),
+        Err(used) => {
+            ring.keep(used);
+            frag.offset = 0;
+            core::ptr::null_mut()
+        }
+    };
     drop(RINGS.put(ring));
 }

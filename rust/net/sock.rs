@@ -370,7 +370,7 @@ impl<'a, T> LockedSock<'a, T> {
                 FRAG_MIN
             };
             if (*frag).size.wrapping_sub((*frag).offset) < least {
-                mm::refill(frag);
+                mm::refill(frag, false);
             }
             if !bindings::sk_page_frag_refill(self.raw(), frag)
                 || ((*frag).size.wrapping_sub((*frag).offset) < least
@@ -388,7 +388,12 @@ impl<'a, T> LockedSock<'a, T> {
         // SAFETY: As in `alloc_frag()`.
         unsafe {
             let frag = bindings::knet_sk_page_frag(self.raw());
-            if (*frag).size.wrapping_sub((*frag).offset) as usize >= len {
+            let room = || (*frag).size.wrapping_sub((*frag).offset) as usize;
+            if room() < len && len > PAGE_SIZE {
+                // The rest is not worth two runs, unless it is not to be replaced for nothing.
+                mm::refill(frag, true);
+            }
+            if room() >= len {
                 return cut(frag, len as u32);
             }
         }

@@ -130,7 +130,8 @@ impl OpenRecord {
         }
         while missing > 0 {
             let run = sk
-                .alloc_frag(missing)
+                .alloc_run(missing)
+                .map_or_else(|| sk.alloc_frag(missing), Ok)
                 .and_then(|run| {
                     vec::reserve(&mut self.runs, 1, flags)?;
                     Ok(run)
