@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * recvmsg() against a model of it. Records of both kinds and of all lengths, also
- * none, arrive; then calls with buffers of all sizes, some of which only peek,
- * must return exactly what the model says: how much, of which type, with which
- * flags, or which error.
+ * recvmsg() and splice() against a model of them. Records of both kinds and of all
+ * lengths, also none, arrive; then calls with buffers of all sizes, some of which
+ * only peek, must return exactly what the model says: how much, of which type,
+ * with which flags, or which error.
  */
+#define _GNU_SOURCE
 #include "kselftest_harness.h"
+
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 
 #include "tls_writer.h"
 
@@ -16,10 +21,13 @@ struct model_record {
 	size_t at, len;		/* in data */
 };
 
-/* Opened records that were not read up, then those still to be opened. */
+/*
+ * Opened records that were not read up, then those still to be opened, then those
+ * that are not there as a whole.
+ */
 struct model {
 	struct model_record list[RECORDS];
-	int n, opened;
+	int opened, arrived, n;
 };
 
 static uint8_t data[RECORDS * TLS_PLAIN_MAX], buf[sizeof(data) + 1];
@@ -37,6 +45,7 @@ static void forget(struct model *m, int i)
 {
 	memmove(m->list + i, m->list + i + 1,
 		(--m->n - i) * sizeof(m->list[0]));
+	m->arrived--;
 	m->opened--;
 }
 
@@ -89,7 +98,7 @@ static struct tls_got model_recv(struct model *m, size_t len, bool peek)
 
 	if (!len || !model_opened(m, &g, len, peek))
 		return g;
-	while ((size_t)g.n < len && m->opened < m->n) {
+	while ((size_t)g.n < len && m->opened < m->arrived) {
 		r = &m->list[m->opened++];
 		if (!admit(&g, r->type))
 			return g;
@@ -113,6 +122,27 @@ static struct tls_got model_recv(struct model *m, size_t len, bool peek)
 		g.err = EAGAIN;
 	}
 	return g;
+}
+
+/* Returns a number of bytes, or a negative error. */
+static ssize_t model_splice(struct model *m, size_t len)
+{
+	struct model_record *r = m->list;
+
+	if (!m->arrived)
+		return -EAGAIN;
+	if (!m->opened)
+		m->opened = 1;
+	if (r->type != TLS_DATA)
+		return -EINVAL;
+	if (len > r->len)
+		len = r->len;
+	memcpy(want, data + r->at, len);
+	r->at += len;
+	r->len -= len;
+	if (!r->len)
+		forget(m, 0);
+	return len;
 }
 
 FIXTURE(model)
@@ -193,6 +223,23 @@ static int check(int fd, struct model *m, size_t len, bool peek)
 	return w.n > 0 ? tls_compare(buf, want, w.n, "plaintext") : 0;
 }
 
+static int check_splice(int fd, const int pipe[2], struct model *m, size_t len)
+{
+	ssize_t w = model_splice(m, len);
+	ssize_t n = splice(fd, NULL, pipe[1], NULL, len, SPLICE_F_NONBLOCK);
+
+	if (n < 0)
+		n = -errno;
+	if (n != w)
+		return tls_wrong("splice of %zu bytes: %zd instead of %zd", len,
+				 n, w);
+	if (n <= 0)
+		return 0;
+	if (read(pipe[0], buf, n) != n)
+		return tls_wrong("%zd bytes are not in the pipe", n);
+	return tls_compare(buf, want, n, "pipe");
+}
+
 static int drained(int fd, struct model *m)
 {
 	return m->n ? tls_wrong("%d records are left", m->n) :
@@ -214,6 +261,7 @@ TEST_F(model, empty_ones)
 			ASSERT_EQ(0, put(&self->l, &m, types[n & 1], i * 10,
 					 n & 2 ? 7 : 0));
 		}
+		m.arrived = m.n;
 		ASSERT_EQ(0, tls_push(&self->l.w));
 		ASSERT_EQ(0, tls_expect_events(self->l.fd[1],
 					       POLLIN | POLLRDNORM, 1000));
@@ -266,6 +314,7 @@ TEST_F(model, anything)
 			ASSERT_EQ(0, put(&self->l, &m, any_type(), at,
 					 any_len()));
 		}
+		m.arrived = m.n;
 		ASSERT_EQ(0, tls_push(&self->l.w));
 		ASSERT_EQ(0, tls_settle(self->l.fd[0]));
 		for (i = 0; m.n && i < 200; i++) {
@@ -285,6 +334,95 @@ TEST_F(model, anything)
 		}
 		ASSERT_EQ(0, drained(self->l.fd[1], &m));
 	}
+}
+
+/* Waits until the receiver has so many bytes; acknowledgements may come late. */
+static int wait_received(int fd, uint64_t bytes)
+{
+	struct tcp_info info = {};
+	socklen_t len;
+	int i;
+
+	for (i = 0; i < 10000; i++) {
+		len = sizeof(info);
+		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+			return tls_wrong("TCP_INFO: %s", strerror(errno));
+		if (info.tcpi_bytes_received >= bytes)
+			return 0;
+		usleep(1000);
+	}
+	return tls_wrong("only %llu bytes have come",
+			 (unsigned long long)info.tcpi_bytes_received);
+}
+
+/* Sends some bytes more. Returns how many records that completes, or -1. */
+static int push_any(struct tls_inlet *l, size_t *begun, uint64_t *sent)
+{
+	size_t left = l->w.len - l->w.pushed, n;
+	int complete = 0;
+
+	n = any(4) ? 1 + any(400) : 1 + any(40000);
+	if (n > left)
+		n = left;
+	*begun += n;
+	*sent += n;
+	while (*begun) {
+		const uint8_t *p = l->w.wire + l->w.pushed + n - *begun;
+
+		if (*begun < TLS_HEADER || *begun < tls_wire_len(p))
+			break;
+		*begun -= tls_wire_len(p);
+		complete++;
+	}
+	return tls_push_some(&l->w, n) || wait_received(l->fd[1], *sent) ? -1 :
+								       complete;
+}
+
+/* The calls come between pieces of records, and some of them are splice(). */
+TEST_F(model, in_pieces)
+{
+	int round, i, n, pipe_fd[2];
+	uint64_t sent = 0;
+	struct model m;
+	size_t begun;
+
+	ASSERT_EQ(0, pipe(pipe_fd));
+	for (i = 0; i < RECORDS; i++)
+		data[i * TLS_PLAIN_MAX] = 4;
+	for (round = 0; round < 60; round++) {
+		seed = round;
+		memset(&m, 0, sizeof(m));
+		n = 1 + any(RECORDS);
+		for (i = 0; i < n; i++) {
+			/* No empty ones, where splice() differs. */
+			ASSERT_EQ(0, put(&self->l, &m, any_type(),
+					 i * TLS_PLAIN_MAX, 1 + any_len() % TLS_PLAIN_MAX));
+		}
+		for (i = 0, begun = 0; m.n && i < 2000; i++) {
+			size_t len = any(4) ? any_len() + any(3) :
+					      any(sizeof(data));
+
+			if (self->l.w.len && any(3)) {
+				n = push_any(&self->l, &begun, &sent);
+				ASSERT_LE(0, n);
+				m.arrived += n;
+			}
+			if (len && any(4) == 0) {
+				ASSERT_EQ(0, check_splice(self->l.fd[1],
+							  pipe_fd, &m, len)) {
+					TH_LOG("round %d, call %d", round, i);
+				}
+			} else {
+				ASSERT_EQ(0, check(self->l.fd[1], &m, len,
+						   any(3) == 0)) {
+					TH_LOG("round %d, call %d", round, i);
+				}
+			}
+		}
+		ASSERT_EQ(0, drained(self->l.fd[1], &m));
+	}
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
 }
 
 TEST_HARNESS_MAIN
