@@ -237,9 +237,11 @@ impl Ulp for Tls {
         rx::read_later(sk);
     }
 
-    fn close(sk: &TlsSock<'_>) {
-        if let Some(tx) = sk.context().tx.lock().as_mut() {
-            tx.close(sk, &mut sk.lock());
+    fn close<'a>(sk: &TlsSock<'a>) -> Locked<'a> {
+        let mut tx = sk.context().tx.lock();
+        let mut locked = sk.lock();
+        if let Some(tx) = tx.as_mut() {
+            tx.close(sk, &mut locked);
         }
         let net = sk.sock().net();
         if sk.abi().tx_is_software() {
@@ -248,6 +250,7 @@ impl Ulp for Tls {
         if sk.abi().rx_is_software() {
             net.dec(Counter::CurrRxSw);
         }
+        locked
     }
 
     fn info(abi: &TlsContext, nest: &mut Nest<'_>) -> Result {

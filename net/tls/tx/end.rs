@@ -80,6 +80,9 @@ impl Tx {
     /// Hands what was accepted to TCP, and gives everything back. TCP then closes as it would
     /// have, with `SO_LINGER` and all.
     pub(crate) fn close(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>) {
+        if self.charge.bytes() == 0 && self.open.is_empty() && self.queue.is_empty() {
+            return;
+        }
         // There is nobody to report an error to.
         let _ = self.push_all(sk, locked, Wait::Uninterrupted);
         self.queue.clear();

@@ -142,7 +142,9 @@ pub trait Ulp: Sized + 'static {
     /// The socket is being closed; no other call is under way or will come, but for callbacks.
     /// What has to be done with a lock is done here. Afterwards state and context are dropped,
     /// without any.
-    fn close(sk: &UlpSock<'_, Self>);
+    ///
+    /// Returns the socket's lock, under which it is then detached.
+    fn close<'a>(sk: &UlpSock<'a, Self>) -> LockedSock<'a, Self::State>;
 
     /// Writes what netlink shows of the socket.
     fn info(abi: &TlsContext, nest: &mut Nest<'_>) -> Result;

@@ -343,12 +343,15 @@ unsafe extern "C" fn close<U: Ulp>(sk: *mut bindings::sock, timeout: c_long) {
         return;
     };
     attached.disable_work();
-    // SAFETY: The contents are dropped further down.
-    U::close(&unsafe { UlpSock::new(attached) });
     let base;
     {
-        // SAFETY: The socket is valid, and its state is only accessed through its lock.
-        let _locked = unsafe { LockedSock::lock(Sock::from_raw(sk), attached.state()) };
+        // SAFETY: The contents are dropped further down.
+        let sock = unsafe { UlpSock::new(attached) };
+        let mut locked = U::close(&sock);
+        if !core::ptr::eq(locked.sock(), sock.sock()) {
+            drop(locked);
+            locked = sock.lock();
+        }
         // SAFETY: The socket is valid and locked; with the callback lock in addition, the
         // callback may be changed. Readers of RCU see the data, or nothing.
         unsafe {
@@ -369,6 +372,7 @@ unsafe extern "C" fn close<U: Ulp>(sk: *mut bindings::sock, timeout: c_long) {
             }
             bindings::knet_callback_unlock(sk);
         }
+        drop(locked);
     }
     // SAFETY: The socket is closed as far as its users and its work are concerned.
     unsafe { attached.drop_contents() };
