@@ -211,15 +211,13 @@ pub(crate) struct KeyFields<'a> {
 impl KeyFields<'_> {
     /// Salt and IV, from which the nonce of each record is made.
     pub(crate) fn nonce_base(&self) -> [u8; NONCE_LEN] {
-        let mut base = [0; NONCE_LEN];
-        if let Some((to_salt, to_iv)) = base.split_at_mut_checked(self.salt.len()) {
-            for (to, from) in to_salt.iter_mut().zip(self.salt) {
-                *to = *from;
+        match (self.salt, self.iv) {
+            ([], iv) => iv.try_into().unwrap_or_default(),
+            ([s0, s1, s2, s3], [i0, i1, i2, i3, i4, i5, i6, i7]) => {
+                [s0, s1, s2, s3, i0, i1, i2, i3, i4, i5, i6, i7].map(|byte| *byte)
             }
-            for (to, from) in to_iv.iter_mut().zip(self.iv) {
-                *to = *from;
-            }
+            // There is no such suite.
+            _ => [0; NONCE_LEN],
         }
-        base
     }
 }

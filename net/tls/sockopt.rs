@@ -36,7 +36,6 @@ use crate::{
 use kernel::prelude::*;
 use knet::{
     crypto::{
-        Aead,
         Request,
         Secret, //
     },
@@ -123,8 +122,7 @@ fn read_keys<'a>(
 
     read?;
     let fields = suite.split(bytes).ok_or(EINVAL)?;
-    let aead = Aead::new(suite.algorithm, fields.key, TAG_LEN)?;
-    let request = Request::new(aead, GFP_KERNEL)?;
+    let request = Request::new(suite.algorithm, fields.key, TAG_LEN, GFP_KERNEL)?;
     let protection = Protection::new(version, suite, fields.nonce_base(), fields.seq);
     Ok(NewKeys {
         info,

@@ -56,9 +56,6 @@ pub(super) const SRC_MAX: usize = 40;
 /// set.
 pub struct Aead {
     tfm: NonNull<bindings::crypto_aead>,
-    tag_len: usize,
-    /// The implementation may complete requests later.
-    is_async: bool,
 }
 
 // SAFETY: A transform may be used and freed by any thread.
@@ -69,22 +66,15 @@ unsafe impl Sync for Aead {}
 impl Aead {
     /// Allocates the default implementation of `algorithm`, with `key` and a tag of `tag_len`
     /// bytes.
-    ///
-    /// Fails with `ENOENT` if the kernel has no implementation, and with the implementation's
-    /// error if it does not take the key.
-    pub fn new(algorithm: &CStr, key: &[u8], tag_len: usize) -> Result<Self> {
+    #[inline]
+    fn new(algorithm: &CStr, key: &[u8], tag_len: usize) -> Result<Self> {
         // SAFETY: `algorithm` is a valid string.
         let tfm = unsafe { bindings::crypto_alloc_aead(algorithm.as_char_ptr(), 0, 0) };
         let tfm = from_err_ptr(tfm)?;
         let tfm = NonNull::new(tfm).ok_or(ENOMEM)?;
         // INVARIANT: The transform is ours. It is not used before the key is set: until then
         // errors return below.
-        let this = Self {
-            tfm,
-            tag_len,
-            // SAFETY: `tfm` is valid.
-            is_async: unsafe { bindings::knet_crypto_aead_is_async(tfm.as_ptr()) },
-        };
+        let this = Self { tfm };
         // SAFETY: `tfm` is valid, and so is `key` for its length.
         to_result(unsafe {
             bindings::crypto_aead_setkey(tfm.as_ptr(), key.as_ptr(), key.len() as u32)
@@ -94,9 +84,22 @@ impl Aead {
         Ok(this)
     }
 
+    /// Whether the implementation may complete requests later.
+    fn is_async(&self) -> bool {
+        // SAFETY: `tfm` is valid.
+        unsafe { bindings::knet_crypto_aead_is_async(self.tfm.as_ptr()) }
+    }
+
     /// Length of the tag in bytes.
     pub(super) fn tag_len(&self) -> usize {
-        self.tag_len
+        // SAFETY: `tfm` is valid, and the field does not change any more.
+        unsafe { (*self.tfm.as_ptr()).authsize as usize }
+    }
+
+    /// Bytes that the implementation needs behind a request.
+    fn request_len(&self) -> usize {
+        // SAFETY: `tfm` is valid, and the field does not change any more.
+        unsafe { (*self.tfm.as_ptr()).reqsize as usize }
     }
 }
 
@@ -184,15 +187,20 @@ unsafe impl Sync for Request {}
 
 impl Request {
     fn layout(aead: &Aead) -> Result<Layout> {
-        // SAFETY: `tfm` is valid.
-        let extra = unsafe { bindings::knet_crypto_aead_reqsize(aead.tfm.as_ptr()) } as usize;
-        let size = size_of::<Inner>().checked_add(extra).ok_or(ENOMEM)?;
+        let size = size_of::<Inner>()
+            .checked_add(aead.request_len())
+            .ok_or(ENOMEM)?;
         Layout::from_size_align(size, align_of::<Inner>()).map_err(|_| ENOMEM)
     }
 
-    /// Allocates a request for `aead`.
-    pub fn new(aead: Aead, flags: Flags) -> Result<Self> {
-        let owner = if aead.is_async {
+    /// Allocates a request, and the default implementation of `algorithm` for it, with `key` and
+    /// a tag of `tag_len` bytes.
+    ///
+    /// Fails with `ENOENT` if the kernel has no implementation, and with the implementation's
+    /// error if it does not take the key.
+    pub fn new(algorithm: &CStr, key: &[u8], tag_len: usize, flags: Flags) -> Result<Self> {
+        let aead = Aead::new(algorithm, key, tag_len)?;
+        let owner = if aead.is_async() {
             Owner::Shared(Arc::new(aead, flags)?)
         } else {
             Owner::Alone(aead)
@@ -205,6 +213,7 @@ impl Request {
         Self::for_owner(Owner::Shared(aead), flags)
     }
 
+    #[inline]
     fn for_owner(owner: Owner, flags: Flags) -> Result<Self> {
         let aead = owner.aead();
         let layout = Self::layout(aead)?;

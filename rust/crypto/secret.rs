@@ -9,10 +9,11 @@ use core::sync::atomic::{
     Ordering, //
 };
 
-/// `N` bytes of key material, zeroed when dropped.
+/// `N` bytes of key material, a multiple of eight, zeroed when dropped.
 ///
 /// It is not `Copy`, and moving it may leave the bytes behind in the old place: create it where
 /// it stays, or keep it in a box.
+#[repr(C, align(8))]
 pub struct Secret<const N: usize>([u8; N]);
 
 impl<const N: usize> Secret<N> {
@@ -38,8 +39,13 @@ impl<const N: usize> Secret<N> {
 
     /// Zeroes the bytes, in a way that the compiler does not optimise away.
     pub fn wipe(&mut self) {
-        // SAFETY: The reference is valid. The write is volatile because nobody reads the zeroes.
-        unsafe { core::ptr::write_volatile(&mut self.0, [0; N]) };
+        const { assert!(N % size_of::<u64>() == 0) };
+        let words = self.0.as_mut_ptr().cast::<u64>();
+        for i in 0..N / size_of::<u64>() {
+            // SAFETY: The bytes are aligned to words, and a multiple of them. The write is volatile
+            // because nobody reads the zeroes.
+            unsafe { words.add(i).write_volatile(0) };
+        }
         compiler_fence(Ordering::SeqCst);
     }
 }

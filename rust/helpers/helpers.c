@@ -13,12 +13,9 @@ struct net *knet_sock_net(const struct sock *sk)
 
 bool knet_sk_has_psock(struct sock *sk)
 {
-	bool ret;
-
-	rcu_read_lock();
-	ret = sk_psock(sk);
-	rcu_read_unlock();
-	return ret;
+	/* Only whether there is one: nothing to be protected from being freed. */
+	return (uintptr_t)rcu_access_pointer(__sk_user_data(sk)) &
+	       SK_USER_DATA_PSOCK;
 }
 
 long knet_sock_sndtimeo(const struct sock *sk, bool noblock)
@@ -310,11 +307,6 @@ void knet_sg_set_buf(struct scatterlist *sg, const void *buf, unsigned int len)
 void knet_crypto_free_aead(struct crypto_aead *tfm)
 {
 	crypto_free_aead(tfm);
-}
-
-unsigned int knet_crypto_aead_reqsize(struct crypto_aead *tfm)
-{
-	return crypto_aead_reqsize(tfm);
 }
 
 bool knet_crypto_aead_is_async(struct crypto_aead *tfm)
