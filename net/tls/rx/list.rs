@@ -5,9 +5,15 @@
 use super::Opened;
 use crate::{
     context::Locked,
-    vec, //
+    vec::{
+        self,
+        Lean, //
+    }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc::allocator::KVmalloc,
+    prelude::*, //
+};
 use knet::mm::{
     Frag,
     FragMut,
@@ -107,7 +113,7 @@ pub(super) fn slices<'a>(
 /// The records, in order. A reader that only looks lets there be as many as the peer likes to send,
 /// each of no more than a byte, so no call may take longer the more there are.
 pub(super) struct List {
-    records: KVVec<Record>,
+    records: Lean<Record, KVmalloc>,
     /// So many at the beginning were removed.
     gone: usize,
 }
@@ -115,7 +121,7 @@ pub(super) struct List {
 impl List {
     pub(super) const fn new() -> Self {
         Self {
-            records: KVVec::new(),
+            records: Lean::new(),
             gone: 0,
         }
     }
@@ -149,7 +155,7 @@ impl List {
             self.gone = 0;
             // Nothing stays of a long list.
             if self.records.capacity() > USUAL {
-                self.records = KVVec::new();
+                self.records = Lean::new();
             } else {
                 self.records.clear();
             }

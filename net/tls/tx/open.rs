@@ -9,7 +9,10 @@
 use super::Sealed;
 use crate::{
     context::Locked,
-    vec, //
+    vec::{
+        self,
+        Lean, //
+    }, //
 };
 use kernel::prelude::*;
 use knet::{
@@ -40,7 +43,7 @@ const MANY_RUNS: usize = 6;
 /// A record that is not sealed yet.
 pub(super) struct OpenRecord {
     /// The memory of the record, in order; header first.
-    runs: KVec<FragMut>,
+    runs: Lean<FragMut>,
     /// Bytes of `runs` together.
     room: usize,
     /// Bytes before the plaintext.
@@ -48,7 +51,7 @@ pub(super) struct OpenRecord {
     /// Bytes of plaintext.
     len: usize,
     /// The parts of the plaintext. Empty if all of it was copied.
-    parts: KVec<Text>,
+    parts: Lean<Text>,
     /// For asynchronous drivers: what they will need.
     job: Option<Prepared<Sealed>>,
 }
@@ -56,11 +59,11 @@ pub(super) struct OpenRecord {
 impl OpenRecord {
     pub(super) const fn new() -> Self {
         Self {
-            runs: KVec::new(),
+            runs: Lean::new(),
             room: 0,
             prefix: 0,
             len: 0,
-            parts: KVec::new(),
+            parts: Lean::new(),
             job: None,
         }
     }
@@ -269,12 +272,12 @@ impl OpenRecord {
     pub(super) fn take(&mut self, len: usize) -> (KVec<Text>, KVec<FragMut>) {
         self.len = 0;
         self.room = 0;
-        let mut parts = core::mem::take(&mut self.parts);
+        let mut parts = self.parts.take();
         if parts.is_empty() {
             // There is room for one: the job came with it.
             let _ = parts.push_within_capacity(Text::InPlace(len));
         }
-        (parts, core::mem::take(&mut self.runs))
+        (parts, self.runs.take())
     }
 
     /// Takes out the memory, sealed, and leaves an empty record.

@@ -9,7 +9,10 @@
 use super::Sealed;
 use crate::{
     record::Prefix,
-    vec, //
+    vec::{
+        self,
+        Lean, //
+    }, //
 };
 use kernel::{
     alloc::Flags,
@@ -49,9 +52,9 @@ struct Pending {
 /// The queue.
 pub(super) struct Queue {
     /// Ready for TCP, from index `head` on. Those before are gone, and only stay until all are.
-    ready: KVec<Frag>,
+    ready: Lean<Frag>,
     head: usize,
-    pending: KVec<Pending>,
+    pending: Lean<Pending>,
     /// Number of runs that `pending` will be.
     pending_runs: usize,
     /// Bytes in both.
@@ -61,9 +64,9 @@ pub(super) struct Queue {
 impl Queue {
     pub(super) const fn new() -> Self {
         Self {
-            ready: KVec::new(),
+            ready: Lean::new(),
             head: 0,
-            pending: KVec::new(),
+            pending: Lean::new(),
             pending_runs: 0,
             bytes: 0,
         }
