@@ -172,7 +172,7 @@ def show_logs():
                 print(f"# {process.name}: {line.rstrip()[:160]}")
         if process.poll() is None:
             with contextlib.suppress(OSError), open(f"/proc/{process.pid}/stack", encoding="ascii") as file:
-                print(f"# {process.name} is in {' '.join(line.split()[1] for line in file)}")
+                print(f"# {process.name} is in {' '.join(line.split()[1].split('+')[0] for line in file)}")
     for line in subprocess.run(("ss", "-tn"), capture_output=True, text=True, check=False).stdout.splitlines():
         print("#", " ".join(line.split()))
 
