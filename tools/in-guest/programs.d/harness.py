@@ -134,6 +134,14 @@ class Process(subprocess.Popen):
             super().__init__(command, stderr=log, **options)
         processes.append(self)
 
+    def wait_until_in(self, function):
+        """Until it sleeps in a function of the kernel, since it is ready then."""
+        def there():
+            with open(f"/proc/{self.pid}/wchan", encoding="ascii") as file:
+                return function in file.read()
+
+        check(eventually(there, 30), f"{self.name} does not get to {function}")
+
     def end(self):
         """Waits for its own end, which must be a good one."""
         check(self.wait(PATIENCE) == 0, f"{self.name} has ended with {self.returncode}")
