@@ -20,11 +20,15 @@ use kernel::{
 ///
 /// * The lock of `sk` is held for `'a`, so nobody else changes the queue.
 /// * `near`, if there is one, is a packet in the queue.
+/// * `piece`, if there is one, is a run of a packet in the queue, and begins with the byte that has
+///   this sequence number.
 /// * `len`, if it is known, is the number of bytes in the queue.
 pub struct RecvQueue<'a> {
     sk: &'a Sock,
     /// Where something was found most recently: what is looked for next is not far behind.
     near: Option<NonNull<bindings::sk_buff>>,
+    /// The run where a header was found: mostly the rest of the record is there, too.
+    piece: Option<(u32, Run)>,
     len: Option<usize>,
     _not_send: NotThreadSafe,
 }
@@ -41,6 +45,18 @@ pub(crate) enum Run {
 }
 
 impl Run {
+    /// The part of `len` bytes from offset `skip` on, if it is one.
+    fn part(&self, skip: u32, len: u32) -> Option<Run> {
+        if u64::from(skip).wrapping_add(len.into()) > self.len() as u64 {
+            return None;
+        }
+        Some(match self {
+            // SAFETY: The offset is at most the length of the run.
+            Run::Head(ptr, _) => Run::Head(unsafe { ptr.add(skip as usize) }, len),
+            Run::Page(page, offset, _) => Run::Page(*page, offset.wrapping_add(skip), len),
+        })
+    }
+
     /// Length in bytes.
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -152,6 +168,7 @@ impl<'a> RecvQueue<'a> {
         Self {
             sk,
             near: None,
+            piece: None,
             len: None,
             _not_send: NotThreadSafe,
         }
@@ -226,8 +243,7 @@ impl<'a> RecvQueue<'a> {
     ///
     /// Fails with `EFAULT` if the queue does not have it.
     fn seek(&mut self, at: usize) -> Result<(NonNull<bindings::sk_buff>, u32)> {
-        // SAFETY: The socket is valid and locked, and a `struct tcp_sock`.
-        let seq = unsafe { (*self.tcp()).copied_seq }.wrapping_add(at as u32);
+        let seq = self.seq_at(at);
         let mut next = match self.near {
             Some(skb) if seq.wrapping_sub(Self::seq(skb)) <= c_int::MAX as u32 => skb.as_ptr(),
             // SAFETY: The socket is valid and locked.
@@ -251,6 +267,18 @@ impl<'a> RecvQueue<'a> {
         }
     }
 
+    /// The sequence number of the byte at offset `at`.
+    fn seq_at(&self, at: usize) -> u32 {
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock`.
+        unsafe { (*self.tcp()).copied_seq }.wrapping_add(at as u32)
+    }
+
+    /// The `len` bytes from offset `at` on, if all of them are where a header was found.
+    fn near_by(&self, at: usize, len: usize) -> Option<Run> {
+        let (seq, run) = self.piece.as_ref()?;
+        run.part(self.seq_at(at).wrapping_sub(*seq), u32::try_from(len).ok()?)
+    }
+
     /// The sequence number of the first byte of a packet in the queue (`TCP_SKB_CB()`).
     fn seq(skb: NonNull<bindings::sk_buff>) -> u32 {
         // SAFETY: The packet is valid. TCP keeps its own data in the control block of packets
@@ -268,6 +296,9 @@ impl<'a> RecvQueue<'a> {
         len: usize,
         mut f: impl FnMut(Run) -> Result,
     ) -> Result {
+        if let Some(run) = self.near_by(at, len) {
+            return f(run);
+        }
         let mut left = len;
         while left > 0 {
             let (skb, offset) = self.seek(at)?;
@@ -288,12 +319,18 @@ impl<'a> RecvQueue<'a> {
 
     /// The 16 bytes from offset `at` on, if they are in one piece; they stay in the queue.
     pub fn peek_16(&mut self, at: usize) -> Option<[u8; 16]> {
-        let (skb, offset) = self.seek(at).ok()?;
-        // SAFETY: Packets in the queue are valid as long as the lock is held.
-        let run = unsafe { Runs::new(skb, offset) }.next(16)?;
-        if run.len() < 16 {
-            return None;
-        }
+        let run = match self.near_by(at, 16) {
+            Some(run) => run,
+            None => {
+                let (skb, offset) = self.seek(at).ok()?;
+                // SAFETY: Packets in the queue are valid as long as the lock is held.
+                let run = unsafe { Runs::new(skb, offset) }.next(usize::MAX)?;
+                let start = run.part(0, 16);
+                // INVARIANT: The run begins where the packet was looked for.
+                self.piece = Some((self.seq_at(at), run));
+                start?
+            }
+        };
         let ptr = run.address()?.cast::<Word>();
         // SAFETY: The 16 bytes are mapped. Whoever may be writing them, each is read once.
         let (low, high) = unsafe { (ptr.read_volatile().0, ptr.add(1).read_volatile().0) };
@@ -335,6 +372,7 @@ impl<'a> RecvQueue<'a> {
     pub fn consume(&mut self, n: usize) {
         // INVARIANT: Packets are removed from the queue.
         self.near = None;
+        self.piece = None;
         self.len = None;
         // SAFETY: The socket is valid and locked.
         unsafe { bindings::tcp_read_done(self.raw(), n) };

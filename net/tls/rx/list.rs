@@ -20,9 +20,6 @@ use knet::mm::{
     FragRef, //
 };
 
-/// Records that a list keeps room for when it is empty.
-const USUAL: usize = 8;
-
 /// What is left of an opened record.
 pub(super) struct Record {
     pub(super) kind: u8,
@@ -152,13 +149,9 @@ impl List {
             self.gone = self.gone.saturating_add(1);
         }
         if self.is_empty() {
+            // A socket that is idle does not keep memory for its busier times.
             self.gone = 0;
-            // Nothing stays of a long list.
-            if self.records.capacity() > USUAL {
-                self.records = Lean::new();
-            } else {
-                self.records.clear();
-            }
+            self.records = Lean::new();
         } else if self.gone > self.len() {
             let len = self.len();
             if let Some((gone, left)) = self.records.split_at_mut_checked(self.gone) {

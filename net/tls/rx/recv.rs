@@ -91,8 +91,16 @@ impl Out<'_, '_> {
 
     /// Delivers a record, which fits.
     fn deliver(&mut self, opened: &Opened, plain: &[FragMut]) -> Result {
-        let plain = plain.iter().map(FragMut::as_slice);
-        self.msg.copy_from_all(slices(plain, 0, opened.len))?;
+        let first = plain
+            .first()
+            .and_then(|run| run.as_slice().get(..opened.len));
+        match first {
+            Some(bytes) => self.msg.copy_from_all(core::iter::once(bytes))?,
+            None => {
+                let plain = plain.iter().map(FragMut::as_slice);
+                self.msg.copy_from_all(slices(plain, 0, opened.len))?;
+            }
+        }
         self.copied = self.copied.saturating_add(opened.len);
         self.msg.set_end_of_record();
         Ok(())
