@@ -20,6 +20,9 @@ use knet::mm::{
     FragRef, //
 };
 
+/// Runs that a record mostly has at the most.
+const USUAL_RUNS: usize = 2;
+
 /// What is left of an opened record.
 pub(super) struct Record {
     pub(super) kind: u8,
@@ -28,6 +31,13 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// In the place of one that is gone.
+    const NONE: Self = Self {
+        kind: 0,
+        runs: KVec::new(),
+        len: 0,
+    };
+
     /// Bytes that are left.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -110,75 +120,91 @@ pub(super) fn slices<'a>(
 /// The records, in order. A reader that only looks lets there be as many as the peer likes to send,
 /// each of no more than a byte, so no call may take longer the more there are.
 pub(super) struct List {
-    records: Lean<Record, KVmalloc>,
-    /// So many at the beginning were removed.
+    /// Mostly there is no more than one.
+    first: Option<Record>,
+    /// Those behind it.
+    more: Lean<Record, KVmalloc>,
+    /// So many at the beginning of `more` were removed.
     gone: usize,
 }
 
 impl List {
     pub(super) const fn new() -> Self {
         Self {
-            records: Lean::new(),
+            first: None,
+            more: Lean::new(),
             gone: 0,
         }
     }
 
     /// Number of records.
     pub(super) fn len(&self) -> usize {
-        self.records.len().saturating_sub(self.gone)
+        let more = self.more.len().saturating_sub(self.gone);
+        more.saturating_add(self.first.is_some().into())
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.first.is_none()
     }
 
     /// The record at index `i`.
     pub(super) fn get(&self, i: usize) -> Option<&Record> {
-        self.records.get(self.gone.saturating_add(i))
+        match i.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(i) => self.more.get(self.gone.saturating_add(i)),
+        }
     }
 
     /// The first record.
     pub(super) fn first_mut(&mut self) -> Option<&mut Record> {
-        self.records.get_mut(self.gone)
+        self.first.as_mut()
     }
 
     /// Removes the first record.
     pub(super) fn pop(&mut self) {
-        if let Some(first) = self.first_mut() {
-            first.runs = KVec::new();
-            self.gone = self.gone.saturating_add(1);
-        }
-        if self.is_empty() {
+        let next = self.more.get_mut(self.gone);
+        self.first = next.map(|next| core::mem::replace(next, Record::NONE));
+        if self.first.is_none() {
             // A socket that is idle does not keep memory for its busier times.
+            self.more = Lean::new();
             self.gone = 0;
-            self.records = Lean::new();
-        } else if self.gone > self.len() {
-            let len = self.len();
-            if let Some((gone, left)) = self.records.split_at_mut_checked(self.gone) {
+            return;
+        }
+        self.gone = self.gone.saturating_add(1);
+        let len = self.more.len().saturating_sub(self.gone);
+        if self.gone > len {
+            if let Some((gone, left)) = self.more.split_at_mut_checked(self.gone) {
                 // There is a place for each.
                 for (to, from) in gone.iter_mut().zip(left) {
                     core::mem::swap(to, from);
                 }
             }
-            self.records.truncate(len);
+            self.more.truncate(len);
             self.gone = 0;
         }
     }
 
     /// Has room for another record, so that [`List::push`] succeeds.
     pub(super) fn reserve(&mut self) -> Result {
-        vec::reserve(&mut self.records, 1, GFP_KERNEL)
+        if self.is_empty() {
+            return Ok(());
+        }
+        vec::reserve(&mut self.more, 1, GFP_KERNEL)
     }
 
     /// Appends a record.
     pub(super) fn push(&mut self, record: Record) -> Result {
-        vec::push(&mut self.records, record)
+        if self.is_empty() {
+            self.first = Some(record);
+            return Ok(());
+        }
+        vec::push(&mut self.more, record)
     }
 }
 
 /// Allocates `len` bytes that may end up in pipes and packets.
 pub(super) fn alloc(locked: &mut Locked<'_>, len: usize) -> Result<KVec<FragMut>> {
-    let mut runs = KVec::new();
+    let mut runs = KVec::with_capacity(USUAL_RUNS, GFP_KERNEL)?;
     let mut left = len;
     while left > 0 {
         vec::reserve(&mut runs, 1, GFP_KERNEL)?;
