@@ -33,7 +33,8 @@ use kernel::{
         to_result, //
     },
     prelude::*,
-    sync::Arc, //
+    sync::Arc,
+    types::Opaque, //
 };
 
 /// Bytes of an initialisation vector, for all algorithms.
@@ -165,7 +166,6 @@ pub(super) struct Inner {
     owner: Owner,
     iv: [u8; IV_LEN],
     aad: [u8; AAD_MAX],
-    wait: bindings::crypto_wait,
     /// Followed by as many bytes as the implementation asked for. Must be last.
     req: bindings::aead_request,
 }
@@ -186,11 +186,10 @@ unsafe impl Send for Request {}
 unsafe impl Sync for Request {}
 
 impl Request {
-    fn layout(aead: &Aead) -> Result<Layout> {
-        let size = size_of::<Inner>()
-            .checked_add(aead.request_len())
-            .ok_or(ENOMEM)?;
-        Layout::from_size_align(size, align_of::<Inner>()).map_err(|_| ENOMEM)
+    fn layout(aead: &Aead) -> Layout {
+        let size = size_of::<Inner>().wrapping_add(aead.request_len());
+        // SAFETY: The size is little more than an `u32` can be, and the alignment is a type's.
+        unsafe { Layout::from_size_align_unchecked(size, align_of::<Inner>()) }
     }
 
     /// Allocates a request, and the default implementation of `algorithm` for it, with `key` and
@@ -216,7 +215,7 @@ impl Request {
     #[inline]
     fn for_owner(owner: Owner, flags: Flags) -> Result<Self> {
         let aead = owner.aead();
-        let layout = Self::layout(aead)?;
+        let layout = Self::layout(aead);
         let inner = Kmalloc::alloc(layout, flags | __GFP_ZERO, NumaNode::NO_NODE)?.cast::<Inner>();
         let ptr = inner.as_ptr();
         let tfm = aead.tfm.as_ptr();
@@ -225,27 +224,17 @@ impl Request {
         unsafe {
             (&raw mut (*ptr).owner).write(owner);
             bindings::knet_aead_request_set_tfm(&raw mut (*ptr).req, tfm);
-            bindings::knet_init_completion(&raw mut (*ptr).wait.completion);
             (*ptr).req.iv = (&raw mut (*ptr).iv).cast();
         }
         // INVARIANT: The size is that of `Inner` with the transform's part behind `req`.
-        let mut this = Self { inner };
-        // SAFETY: `crypto_req_done()` takes a pointer to a `struct crypto_wait`, and `wait` lives
-        // as long as the request.
-        unsafe {
-            this.set_callback(
-                Some(bindings::crypto_req_done),
-                (&raw mut (*ptr).wait).cast(),
-            )
-        };
-        Ok(this)
+        Ok(Self { inner })
     }
 
-    /// Sets the function that C calls when it completes the request.
+    /// Sets the function that C calls when it completes the request, if it does so later.
     ///
     /// # Safety
     ///
-    /// `data` must be what `done` expects, whenever the request completes.
+    /// `data` must be what `done` expects, until the next request that is started has completed.
     pub(super) unsafe fn set_callback(
         &mut self,
         done: bindings::crypto_completion_t,
@@ -327,7 +316,8 @@ impl Request {
     ///
     /// # Safety
     ///
-    /// As for [`Request::start`], and the callback is `crypto_req_done()`.
+    /// As for [`Request::start`].
+    #[inline]
     pub(super) unsafe fn run(
         &mut self,
         op: Op,
@@ -336,18 +326,46 @@ impl Request {
         src: *mut bindings::scatterlist,
         dst: *mut bindings::scatterlist,
     ) -> Result {
-        // SAFETY: As the caller promises; this function does not return before completion.
-        let ret = unsafe { self.start(op, aad_len, len, src, dst) };
-        if ret == EINPROGRESS.to_errno() || ret == EBUSY.to_errno() {
-            // SAFETY: `wait` is initialised and lives as long as the request.
-            return to_result(unsafe {
-                let wait = &raw mut (*self.inner.as_ptr()).wait;
-                bindings::wait_for_completion(&raw mut (*wait).completion);
-                (*wait).completion.done = 0;
-                (*wait).err
-            });
-        }
+        let ret = if self.shared_aead().is_some() {
+            // SAFETY: As the caller promises.
+            unsafe { self.run_and_wait(op, aad_len, len, src, dst) }
+        } else {
+            // SAFETY: As the caller promises. The implementation completes requests at once.
+            unsafe { self.start(op, aad_len, len, src, dst) }
+        };
         to_result(ret)
+    }
+
+    /// Starts the request, and waits until it has completed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Request::start`].
+    #[inline(never)]
+    unsafe fn run_and_wait(
+        &mut self,
+        op: Op,
+        aad_len: usize,
+        len: usize,
+        src: *mut bindings::scatterlist,
+        dst: *mut bindings::scatterlist,
+    ) -> c_int {
+        let wait = Opaque::<bindings::crypto_wait>::zeroed();
+        let wait = wait.get();
+        // SAFETY: `crypto_req_done()` takes a pointer to a `struct crypto_wait`, and this one lives
+        // until the request has completed. The rest is as the caller promises; this function does
+        // not return before completion.
+        unsafe {
+            bindings::knet_init_completion(&raw mut (*wait).completion);
+            self.set_callback(Some(bindings::crypto_req_done), wait.cast());
+            let ret = self.start(op, aad_len, len, src, dst);
+            if ret == EINPROGRESS.to_errno() || ret == EBUSY.to_errno() {
+                bindings::wait_for_completion(&raw mut (*wait).completion);
+                (*wait).err
+            } else {
+                ret
+            }
+        }
     }
 
     /// Encrypts `len` bytes of `text` in place and puts the tag behind them.
@@ -454,10 +472,8 @@ impl Drop for Request {
         let layout = Self::layout(self.aead());
         // SAFETY: By the type invariants `inner` is ours and not in use. The cipher is dropped once.
         unsafe { core::ptr::drop_in_place(&raw mut (*self.inner.as_ptr()).owner) };
-        if let Ok(layout) = layout {
-            // SAFETY: The memory came from `Kmalloc` with this layout.
-            unsafe { Kmalloc::free(self.inner.cast(), layout) };
-        }
+        // SAFETY: The memory came from `Kmalloc` with this layout.
+        unsafe { Kmalloc::free(self.inner.cast(), layout) };
     }
 }
 
