@@ -49,7 +49,8 @@ clean:
 	@find . -path ./.git -prune -o -type f \( -name '*.o' -o -name '*.ko' \
 		-o -name '*.mod' -o -name '*.mod.c' -o -name '*.rmeta' \
 		-o -name '.*.cmd' -o -name '.*.d' \) -exec rm -f {} +
-	@rm -rf build Module.symvers modules.order rust/bindings/generated.rs
+	@rm -rf build Module.symvers modules.order rust/bindings/generated.rs \
+		net/tls/tests/kunit_suites.rs net/tls/tests/kunit_tests.rs
 
 # Also the toolchain roots, of every version of this project.
 distclean: clean

@@ -28,10 +28,11 @@ fn protection(id: u16, version: Version) -> Protection {
 }
 
 /// A header, and 8 bytes that follow it.
-fn header(kind: u8, version: [u8; 2], length: usize) -> Vec<u8> {
-    let mut bytes = vec![kind, version[0], version[1]];
-    bytes.extend([(length / 256) as u8, (length % 256) as u8]);
-    bytes.extend(b"EXPLICIT");
+fn header(kind: u8, version: [u8; 2], length: usize) -> [u8; 13] {
+    let mut bytes = *b"TVVLLEXPLICIT";
+    bytes[0] = kind;
+    bytes[1..3].copy_from_slice(&version);
+    bytes[3..5].copy_from_slice(&[(length / 256) as u8, (length % 256) as u8]);
     bytes
 }
 
