@@ -5,7 +5,7 @@
 #	-v what=tests	a crate of all of it, in which the tests are functions that can be called,
 #	-v what=suites	one suite for each file that has tests, to call them.
 #
-# Modules below a comment "Only on the host:" are left out. The crate has no std: the
+# Modules and tests below a comment "Only on the host:" are left out. The crate has no std: the
 # prelude of that is put together from core and alloc.
 
 function dirname(path)
@@ -14,14 +14,17 @@ function dirname(path)
 }
 
 # One module, from its file.
-function inline(name, file,    line, test, n, tests, i)
+function inline(name, file,    line, host, test, n, tests, i)
 {
 	out("pub mod " name " {")
 	while ((getline line < file) > 0) {
 		if (line ~ /^\/\/!/)
 			continue
+		if (line ~ /^\/\/ Only on the host:/)
+			host = 1
 		if (line ~ /^#\[test\]/) {
-			test = 1
+			test = !host
+			host = 0
 			continue
 		}
 		if (test && match(line, /^fn [a-z0-9_]+/)) {

@@ -61,6 +61,7 @@ fn shapes() {
     assert_eq!(aad, b"\x17\x03\x03\x03\xf9");
 }
 
+// Only on the host: KASAN takes minutes for so many vectors.
 #[test]
 fn every_length() {
     let mut random = Random::new(3);
@@ -89,6 +90,7 @@ fn every_type() {
     }
 }
 
+// Only on the host: KASAN takes minutes for so many vectors.
 #[test]
 fn every_carry() {
     let mut random = Random::new(5);
