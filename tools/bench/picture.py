@@ -21,7 +21,8 @@ def write(path, bars, count, mean):
     """bars: name, ratio, floor and "it is bad" of cases; mean: of all count cases."""
     scale = (WIDTH - LEFT - RIGHT) / max(1, *(ratio for _, ratio, _, _ in bars))
     height = TOP + ROW * len(bars) + 28
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+    out = ['<!-- SPDX-License-Identifier: GPL-2.0 -->',
+           f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
            f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12" '
            f'fill="{TEXT}">',
            f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>']
