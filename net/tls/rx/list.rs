@@ -10,6 +10,7 @@ use crate::{
         Lean, //
     }, //
 };
+use core::slice;
 use kernel::{
     alloc::allocator::KVmalloc,
     prelude::*, //
@@ -20,13 +21,48 @@ use knet::mm::{
     FragRef, //
 };
 
-/// Runs that a record mostly has at the most.
-const USUAL_RUNS: usize = 2;
+/// Runs of bytes; mostly there are no more than two, which takes no memory.
+enum Runs {
+    None,
+    One(FragRef),
+    Two([FragRef; 2]),
+    Many(KVec<FragRef>),
+}
+
+impl Runs {
+    fn as_slice(&self) -> &[FragRef] {
+        match self {
+            Self::None => &[],
+            Self::One(run) => slice::from_ref(run),
+            Self::Two(runs) => runs,
+            Self::Many(runs) => runs,
+        }
+    }
+
+    fn first_mut(&mut self) -> Option<&mut FragRef> {
+        match self {
+            Self::None => None,
+            Self::One(run) | Self::Two([run, _]) => Some(run),
+            Self::Many(runs) => runs.first_mut(),
+        }
+    }
+
+    fn remove_first(&mut self) {
+        *self = match core::mem::replace(self, Self::None) {
+            Self::None | Self::One(_) => return,
+            Self::Two([_, run]) => Self::One(run),
+            Self::Many(mut runs) => {
+                let _ = runs.remove(0);
+                Self::Many(runs)
+            }
+        };
+    }
+}
 
 /// What is left of an opened record.
 pub(super) struct Record {
     pub(super) kind: u8,
-    runs: KVec<FragRef>,
+    runs: Runs,
     len: usize,
 }
 
@@ -34,7 +70,7 @@ impl Record {
     /// In the place of one that is gone.
     const NONE: Self = Self {
         kind: 0,
-        runs: KVec::new(),
+        runs: Runs::None,
         len: 0,
     };
 
@@ -43,34 +79,21 @@ impl Record {
         self.len
     }
 
-    /// A record whose content is the first bytes of `runs`; `refs` has room for as many.
-    pub(super) fn new(mut refs: KVec<FragRef>, runs: KVec<FragMut>, opened: &Opened) -> Self {
-        let mut left = opened.len;
-        for mut run in runs {
-            if left == 0 {
-                break;
-            }
-            run.truncate(left);
-            left = left.saturating_sub(run.len());
-            let _ = refs.push_within_capacity(run.read_only());
-        }
-        Self {
-            kind: opened.kind,
-            runs: refs,
-            len: opened.len,
-        }
-    }
-
     /// The bytes from `skip` on, `len` of them, run by run.
     pub(super) fn slices(&self, skip: usize, len: usize) -> impl Iterator<Item = &[u8]> {
-        slices(self.runs.iter().map(FragRef::as_slice), skip, len)
+        slices(
+            self.runs.as_slice().iter().map(FragRef::as_slice),
+            skip,
+            len,
+        )
     }
 
     /// References to the first `len` bytes.
     pub(super) fn share(&self, len: usize) -> Result<KVec<Frag>> {
-        let mut frags = KVec::with_capacity(self.runs.len(), GFP_KERNEL)?;
+        let runs = self.runs.as_slice();
+        let mut frags = KVec::with_capacity(runs.len(), GFP_KERNEL)?;
         let mut left = len;
-        for run in &self.runs {
+        for run in runs {
             if left == 0 {
                 break;
             }
@@ -94,7 +117,7 @@ impl Record {
                 Some(run) => left = left.saturating_sub(run.len()),
                 None => return,
             }
-            let _ = self.runs.remove(0);
+            self.runs.remove_first();
         }
     }
 }
@@ -202,15 +225,86 @@ impl List {
     }
 }
 
-/// Allocates `len` bytes that may end up in pipes and packets.
-pub(super) fn alloc(locked: &mut Locked<'_>, len: usize) -> Result<KVec<FragMut>> {
-    let mut runs = KVec::with_capacity(USUAL_RUNS, GFP_KERNEL)?;
-    let mut left = len;
+/// Memory for a record that is to be opened.
+pub(super) enum Room {
+    One(FragMut),
+    Two([FragMut; 2]),
+    /// With room for what the runs become.
+    Many(KVec<FragMut>, KVec<FragRef>),
+}
+
+impl Room {
+    /// Allocates `len` bytes that may end up in pipes and packets.
+    pub(super) fn alloc(locked: &mut Locked<'_>, len: usize) -> Result<Self> {
+        let mut runs = KVec::new();
+        if len > 0 {
+            let first = locked.alloc_frag(len)?;
+            let left = len.saturating_sub(first.len());
+            if left == 0 {
+                return Ok(Self::One(first));
+            }
+            let second = locked.alloc_frag(left)?;
+            if second.len() >= left {
+                return Ok(Self::Two([first, second]));
+            }
+            vec::push(&mut runs, first)?;
+            vec::push(&mut runs, second)?;
+        }
+        fill(locked, &mut runs, len)?;
+        let refs = KVec::with_capacity(runs.len(), GFP_KERNEL)?;
+        Ok(Self::Many(runs, refs))
+    }
+
+    pub(super) fn as_mut_slice(&mut self) -> &mut [FragMut] {
+        match self {
+            Self::One(run) => slice::from_mut(run),
+            Self::Two(runs) => runs,
+            Self::Many(runs, _) => runs,
+        }
+    }
+
+    /// The record that was opened here.
+    pub(super) fn into_record(self, opened: &Opened) -> Record {
+        let mut left = opened.len;
+        // What is to be kept of a run.
+        let mut keep = |mut run: FragMut| {
+            run.truncate(left);
+            let some = left > 0;
+            left = left.saturating_sub(run.len());
+            some.then(|| run.read_only())
+        };
+        let runs = match self {
+            Self::One(run) => keep(run).map_or(Runs::None, Runs::One),
+            Self::Two([first, second]) => match (keep(first), keep(second)) {
+                (Some(first), Some(second)) => Runs::Two([first, second]),
+                (first, _) => first.map_or(Runs::None, Runs::One),
+            },
+            Self::Many(runs, mut refs) => {
+                for run in runs.into_iter().map_while(keep) {
+                    // There is room for each.
+                    let _ = refs.push_within_capacity(run);
+                }
+                Runs::Many(refs)
+            }
+        };
+        Record {
+            kind: opened.kind,
+            runs,
+            len: opened.len,
+        }
+    }
+}
+
+/// Adds to `runs` until they have `len` bytes.
+fn fill(locked: &mut Locked<'_>, runs: &mut KVec<FragMut>, len: usize) -> Result {
+    let mut left = runs
+        .iter()
+        .fold(len, |left, run| left.saturating_sub(run.len()));
     while left > 0 {
-        vec::reserve(&mut runs, 1, GFP_KERNEL)?;
+        vec::reserve(runs, 1, GFP_KERNEL)?;
         let run = locked.alloc_frag(left)?;
         left = left.saturating_sub(run.len());
-        vec::push(&mut runs, run)?;
+        vec::push(runs, run)?;
     }
-    Ok(runs)
+    Ok(())
 }

@@ -154,12 +154,11 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         let len = rx
             .content_len()
             .saturating_add(rx.keys.protection.tail_len());
-        let mut runs = list::alloc(self.locked, len)?;
-        let refs = KVec::with_capacity(runs.len(), GFP_KERNEL)?;
+        let mut room = list::Room::alloc(self.locked, len)?;
         let (rx, mut queue, sk) = self.parts()?;
-        let opened = rx.open(&mut queue, sk, &mut runs)?;
+        let opened = rx.open(&mut queue, sk, room.as_mut_slice())?;
         rx.done(&mut queue, sk, &opened);
-        rx.list.push(list::Record::new(refs, runs, &opened))?;
+        rx.list.push(room.into_record(&opened))?;
         // The next record may be there as well. This one is not lost if that cannot be told now.
         if rx.find(&mut queue, sk, GFP_KERNEL).is_err() {
             self.look_later();
