@@ -188,12 +188,27 @@ impl<'a> RecvQueue<'a> {
         if let Some(len) = self.len {
             return len;
         }
-        // SAFETY: The socket is valid and locked.
-        let inq = unsafe { bindings::knet_tcp_inq(self.raw()) };
+        let tp = self.tcp();
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`.
+        let inq = unsafe {
+            // Mostly all of it was just read.
+            if (*tp).rcv_nxt == (*tp).copied_seq {
+                0
+            } else {
+                bindings::knet_tcp_inq(self.raw())
+            }
+        };
         let len = usize::try_from(inq).unwrap_or(0);
         // INVARIANT: This is what TCP has just said.
         self.len = Some(len);
         len
+    }
+
+    /// Where the queue begins in the stream. Different after bytes were taken out, but for a
+    /// multiple of 4 GiB.
+    pub fn begin(&self) -> u32 {
+        self.seq_at(0)
     }
 
     /// Whether the peer will not send much more until something is read.
@@ -370,10 +385,11 @@ impl<'a> RecvQueue<'a> {
 
     /// Takes the first `n` bytes out of the queue, and has the peer told.
     pub fn consume(&mut self, n: usize) {
-        // INVARIANT: Packets are removed from the queue.
+        // INVARIANT: Packets are removed from the queue. As many bytes less are in it then; nothing
+        // is added, since the lock is held.
         self.near = None;
         self.piece = None;
-        self.len = None;
+        self.len = self.len.and_then(|len| len.checked_sub(n));
         // SAFETY: The socket is valid and locked.
         unsafe { bindings::tcp_read_done(self.raw(), n) };
     }

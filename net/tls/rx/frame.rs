@@ -60,10 +60,16 @@ impl Frame {
         if protection.tail_len() != 0 && kind != content_type::DATA {
             return Err(Malformed::Type);
         }
-        let mut prefix = [0; MAX_PREFIX];
-        for (to, from) in prefix.iter_mut().zip(bytes) {
-            *to = *from;
-        }
+        let prefix = match bytes.first_chunk() {
+            Some(prefix) => *prefix,
+            None => {
+                let mut prefix = [0; MAX_PREFIX];
+                for (to, from) in prefix.iter_mut().zip(bytes) {
+                    *to = *from;
+                }
+                prefix
+            }
+        };
         Ok(Self {
             kind,
             len: body.saturating_add(HEADER_LEN),

@@ -115,8 +115,12 @@ impl Out<'_, '_> {
 impl Call<'_, '_, '_, '_> {
     fn run(&mut self, wait_all: bool) -> Result {
         let len = self.out.msg.left();
-        let more = self.deliver_kept(0, true)?;
-        if !more || self.out.msg.left() == 0 || !self.out.may_go_on() {
+        if !self.session.rx()?.list.is_empty()
+            && (!self.deliver_kept(0, true)? || !self.out.may_go_on())
+        {
+            return Ok(());
+        }
+        if self.out.msg.left() == 0 {
             return Ok(());
         }
         let target = self.session.locked.receive_target(wait_all, len);

@@ -56,6 +56,8 @@ pub(super) struct Stream {
     opened: usize,
     /// The current record is complete.
     ready: bool,
+    /// Where TCP's queue began when that was seen.
+    begin: u32,
     /// Readers were told of it.
     announced: bool,
     /// A header was none. There is no way to find the next one.
@@ -69,6 +71,7 @@ impl Stream {
             stash: None,
             opened: 0,
             ready: false,
+            begin: 0,
             announced: false,
             lost: false,
         }
@@ -136,7 +139,10 @@ impl Stream {
             }
         }
         match self.frame {
-            Some(frame) if here >= frame.len => self.ready = true,
+            Some(frame) if here >= frame.len => {
+                self.ready = true;
+                self.begin = queue.begin();
+            }
             _ if queue.is_under_pressure() || queue.has_urgent() => {
                 self.begin(queue, flags)?;
                 return self.fill(queue, protection, sk);
@@ -230,6 +236,9 @@ impl Stream {
     /// Makes sure that a record which was complete still is. Somebody who has been reading from
     /// TCP since before there were keys may have taken it.
     pub(super) fn check(&mut self, queue: &mut RecvQueue<'_>) {
+        if queue.begin() == self.begin {
+            return;
+        }
         let here = queue.len().saturating_sub(self.opened);
         if self.stash.is_none() && self.frame.is_some_and(|frame| here < frame.len) {
             self.frame = None;

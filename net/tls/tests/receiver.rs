@@ -119,7 +119,9 @@ impl Receiver {
 
     /// Somebody else takes the first bytes out of the queue.
     pub(crate) fn steal(&mut self, n: usize) {
-        self.queue.bytes.drain(..n.min(self.waiting()));
+        let n = n.min(self.waiting());
+        self.queue.bytes.drain(..n);
+        self.queue.taken += n as u32;
         self.queue.urgent = self.queue.urgent.and_then(|at| at.checked_sub(n));
     }
 

@@ -71,6 +71,8 @@ pub(crate) mod net {
         #[derive(Default)]
         pub(crate) struct Bytes {
             pub(crate) bytes: VecDeque<u8>,
+            /// So many were taken out.
+            pub(crate) taken: u32,
             /// Where an urgent byte is, which is not part of the stream.
             pub(crate) urgent: Option<usize>,
         }
@@ -86,6 +88,10 @@ pub(crate) mod net {
                 self.queue.urgent.unwrap_or(self.queue.bytes.len())
             }
 
+            pub(crate) fn begin(&self) -> u32 {
+                self.queue.taken
+            }
+
             pub(crate) fn is_under_pressure(&self) -> bool {
                 self.pressure
             }
@@ -98,6 +104,7 @@ pub(crate) mod net {
                 if self.queue.urgent == Some(0) {
                     self.queue.urgent = None;
                     self.queue.bytes.pop_front();
+                    self.queue.taken += 1;
                 }
             }
 
@@ -129,6 +136,7 @@ pub(crate) mod net {
             pub(crate) fn consume(&mut self, n: usize) {
                 assert!(n <= self.len());
                 self.queue.bytes.drain(..n);
+                self.queue.taken += n as u32;
                 self.queue.urgent = self.queue.urgent.map(|at| at - n);
             }
         }
