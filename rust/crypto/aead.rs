@@ -141,6 +141,14 @@ impl Aad<'_> {
             Aad::Apart { bytes, .. } => bytes.len(),
         }
     }
+
+    /// Bytes of it that are directly before the text.
+    pub(super) fn leading(&self) -> usize {
+        match self {
+            Aad::Leading(n) => *n,
+            Aad::Apart { .. } => 0,
+        }
+    }
 }
 
 /// Whom the cipher of a request belongs to.
@@ -175,14 +183,15 @@ pub(super) struct Inner {
 /// # Invariants
 ///
 /// `inner` belongs to this value. Its `req` is for the transform of its `owner`, and is followed
-/// by as many bytes as that transform asks for. No request is under way.
+/// by as many bytes as that transform asks for. No request is under way, but for the time that the
+/// caller of [`Request::start`] answers for.
 pub struct Request {
     inner: NonNull<Inner>,
 }
 
 // SAFETY: Nothing in a request depends on the thread.
 unsafe impl Send for Request {}
-// SAFETY: A shared reference gives access to the `Aead` only, which is `Sync`.
+// SAFETY: A shared reference gives access to the `Aead` only, which is `Sync`, and to an address.
 unsafe impl Sync for Request {}
 
 impl Request {
@@ -266,8 +275,8 @@ impl Request {
         }
     }
 
-    /// Takes over IV and additional data, and returns where the latter is.
-    pub(super) fn set_inputs(&mut self, iv: &[u8; IV_LEN], aad: &Aad<'_>) -> Result<*const u8> {
+    /// Takes over the IV, and additional data that is kept apart from the text.
+    pub(super) fn set_inputs(&mut self, iv: &[u8; IV_LEN], aad: &Aad<'_>) -> Result {
         // SAFETY: `inner` is valid and not in use by the type invariants.
         let inner = unsafe { self.inner.as_mut() };
         inner.iv = *iv;
@@ -282,7 +291,14 @@ impl Request {
                 _ => to.copy_from_slice(bytes),
             }
         }
-        Ok(inner.aad.as_ptr())
+        Ok(())
+    }
+
+    /// Where additional data is kept apart from the text: [`AAD_MAX`] bytes of memory from
+    /// `kmalloc()`.
+    pub(super) fn aad_buf(&self) -> *const u8 {
+        // SAFETY: `inner` is valid by the type invariants. No reference to the bytes is made.
+        unsafe { (&raw const (*self.inner.as_ptr()).aad).cast() }
     }
 
     /// Has the cipher work on `len` bytes. Returns what C returns.
@@ -384,11 +400,11 @@ impl Request {
         len: usize,
     ) -> Result {
         let mut room = [const { MaybeUninit::uninit() }; DST_MAX];
-        let aad_buf = self.set_inputs(iv, aad)?;
+        self.set_inputs(iv, aad)?;
         let total = len.checked_add(self.aead().tag_len()).ok_or(EOVERFLOW)?;
         let mut table = Table::new(&mut room);
-        // SAFETY: `aad_buf` is part of the request, which comes from `kmalloc()`.
-        unsafe { table.push_dst(aad, aad_buf, text, total) }?;
+        // SAFETY: The buffer is part of the request, and no less than `set_inputs()` has put there.
+        unsafe { table.push_dst(aad, self.aad_buf(), text, total) }?;
         let table = table.finish()?;
         // SAFETY: The table describes additional data, text and tag, as `push_dst()` has checked.
         // `text` is borrowed exclusively, and the request has completed when `run()` returns.
@@ -433,9 +449,8 @@ impl Request {
     ) -> Result {
         let mut src_room = [const { MaybeUninit::uninit() }; SRC_MAX];
         let mut dst_room = [const { MaybeUninit::uninit() }; DST_MAX];
-        let aad_buf = self.set_inputs(iv, aad)?;
-        let (src, dst) =
-            self.tables(aad, aad_buf, text, dst, len, (&mut src_room, &mut dst_room))?;
+        self.set_inputs(iv, aad)?;
+        let (src, dst) = self.tables(aad, text, dst, len, (&mut src_room, &mut dst_room))?;
         // SAFETY: `tables()` has checked the lengths. `text` and `dst` are borrowed, the latter
         // exclusively, and the request has completed when `run()` returns.
         unsafe { self.run(Op::Seal, aad.len(), len, src, dst) }
@@ -445,19 +460,21 @@ impl Request {
     pub(super) fn tables(
         &self,
         aad: &Aad<'_>,
-        aad_buf: *const u8,
         text: &[Text],
         dst: &[FragMut],
         len: usize,
         room: Rooms<'_>,
     ) -> Result<(*mut bindings::scatterlist, *mut bindings::scatterlist)> {
+        if aad.len() > AAD_MAX {
+            return Err(EINVAL);
+        }
         let total = len.checked_add(self.aead().tag_len()).ok_or(EOVERFLOW)?;
         let mut to = Table::new(room.1);
-        // SAFETY: `aad_buf` is part of the request, which comes from `kmalloc()`.
-        unsafe { to.push_dst(aad, aad_buf, dst, total) }?;
+        // SAFETY: The buffer is part of the request, and has room for as many bytes.
+        unsafe { to.push_dst(aad, self.aad_buf(), dst, total) }?;
         let mut from = Table::new(room.0);
         // SAFETY: As above.
-        unsafe { from.push_src(aad, aad_buf, text, dst) }?;
+        unsafe { from.push_src(aad, self.aad_buf(), text, dst) }?;
         if from.bytes() != aad.len().wrapping_add(len) {
             return Err(EINVAL);
         }

@@ -118,24 +118,25 @@ impl<N: Notify> Prepared<N> {
         job.notify = Some(notify);
         job.status = Atomic::new(PENDING);
 
-        let aad_buf = job.request.set_inputs(iv, aad)?;
-        let this = &mut *job;
-        let (src, dst) = this.request.tables(
+        job.request.set_inputs(iv, aad)?;
+        let aad_len = aad.len();
+        let ptr = NonNull::from(KBox::leak(job));
+        // SAFETY: The job was leaked just now, and nobody else knows it.
+        let this = unsafe { &mut *ptr.as_ptr() };
+        let tables = this.request.tables(
             aad,
-            aad_buf,
             &this.text,
             &this.dst,
             len,
             (&mut this.src_room, &mut this.dst_room),
-        )?;
-        let aad_len = match aad {
-            Aad::Leading(n) => *n,
-            Aad::Apart { bytes, .. } => bytes.len(),
-        };
+        );
+        let (src, dst) = tables.inspect_err(|_| {
+            // SAFETY: As above, and this is the last use.
+            drop(unsafe { KBox::from_raw(ptr.as_ptr()) });
+        })?;
 
-        let ptr = NonNull::from(KBox::leak(job));
-        // SAFETY: The job was leaked just now. `completed()` expects a pointer to it, and it stays
-        // until the request has completed, because `InFlight` waits for that.
+        // SAFETY: `completed()` expects a pointer to the job, which stays until the request has
+        // completed, because `InFlight` waits for that.
         let ret = unsafe {
             let request = &raw mut (*ptr.as_ptr()).request;
             (*request).set_callback(Some(completed::<N>), ptr.as_ptr().cast());

@@ -3,6 +3,7 @@
 //! The kernel crypto API.
 
 mod aead;
+mod batch;
 mod inflight;
 mod open;
 mod secret;
@@ -13,6 +14,7 @@ pub use aead::{
     Aead,
     Request, //
 };
+pub use batch::Opening;
 pub use inflight::{
     InFlight,
     Notify,

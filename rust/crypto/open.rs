@@ -9,6 +9,7 @@ use super::{
         Aad,
         Op,
         Request,
+        Rooms,
         AAD_MAX,
         DST_MAX,
         IV_LEN,
@@ -17,6 +18,7 @@ use super::{
     sg::Table, //
 };
 use crate::{
+    bindings,
     mm::FragMut,
     net::recvq::RecvQueue, //
 };
@@ -48,23 +50,42 @@ impl Request {
     ) -> Result {
         let mut src_room = [const { MaybeUninit::uninit() }; SRC_MAX];
         let mut dst_room = [const { MaybeUninit::uninit() }; DST_MAX];
-        let mut from = Table::new(&mut src_room);
-        let mut to = Table::new(&mut dst_room);
-
-        let leading = match *aad {
-            Aad::Leading(n) => n,
-            Aad::Apart { .. } => 0,
-        };
+        self.set_inputs(iv, aad)?;
         let aad_len = aad.len();
+        let (from, to) = self.open_tables(
+            (aad_len, aad.leading()),
+            src,
+            dst,
+            len,
+            (&mut src_room, &mut dst_room),
+        )?;
+        // SAFETY: `open_tables()` has checked the lengths. `src` and `dst` are borrowed, the
+        // latter exclusively, and the request has completed when `run()` returns.
+        unsafe { self.run(Op::Open, aad_len, len, from, to) }
+    }
+
+    /// Fills the tables for [`Request::start`]: additional data and text, with the tag in the
+    /// source. `leading` of the `aad_len` bytes of additional data, all or none, are directly before
+    /// the ciphertext.
+    #[inline(always)]
+    pub(super) fn open_tables(
+        &self,
+        (aad_len, leading): (usize, usize),
+        src: Cipher<'_, '_>,
+        dst: &[FragMut],
+        len: usize,
+        room: Rooms<'_>,
+    ) -> Result<(*mut bindings::scatterlist, *mut bindings::scatterlist)> {
+        let mut from = Table::new(room.0);
+        let mut to = Table::new(room.1);
         if aad_len > AAD_MAX {
             return Err(EINVAL);
         }
-        let aad_buf = self.set_inputs(iv, aad)?;
         let plain = len.checked_sub(self.aead().tag_len()).ok_or(EINVAL)?;
 
         // Some implementations copy the additional data to the destination, so it has room.
-        // SAFETY: `aad_buf` is part of the request, which comes from `kmalloc()`, and has room for
-        // as many bytes.
+        let aad_buf = self.aad_buf();
+        // SAFETY: The buffer is part of the request, and has room for as many bytes.
         unsafe { to.push_buf(aad_buf, aad_len as u32) }?;
         to.push_range(dst, 0, plain)?;
         if leading == 0 {
@@ -80,10 +101,6 @@ impl Request {
                 from.push_range(runs, at.checked_sub(leading).ok_or(EINVAL)?, total)?;
             }
         }
-        let (from, to) = (from.finish()?, to.finish()?);
-        // SAFETY: The tables describe additional data and text, with the tag in the source, as
-        // the functions that filled them have checked. `src` and `dst` are borrowed, the latter
-        // exclusively, and the request has completed when `run()` returns.
-        unsafe { self.run(Op::Open, aad_len, len, from, to) }
+        Ok((from.finish()?, to.finish()?))
     }
 }

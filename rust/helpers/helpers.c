@@ -233,9 +233,9 @@ struct page *knet_skb_frag_page(const skb_frag_t *frag)
 	return skb_frag_page(frag);
 }
 
-struct sk_buff *knet_alloc_skb(unsigned int size)
+struct sk_buff *knet_alloc_skb(unsigned int size, bool atomic)
 {
-	return alloc_skb(size, GFP_KERNEL);
+	return alloc_skb(size, atomic ? GFP_ATOMIC : GFP_KERNEL);
 }
 
 void knet_skb_add_frag(struct sk_buff *skb, struct page *page, u32 offset,

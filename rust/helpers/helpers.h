@@ -72,7 +72,7 @@ struct sk_buff *knet_skb_first(struct sock *sk);
 struct sk_buff *knet_skb_next(struct sock *sk, struct sk_buff *skb);
 struct skb_shared_info *knet_skb_shinfo(const struct sk_buff *skb);
 struct page *knet_skb_frag_page(const skb_frag_t *frag);
-struct sk_buff *knet_alloc_skb(unsigned int size);
+struct sk_buff *knet_alloc_skb(unsigned int size, bool atomic);
 void knet_skb_add_frag(struct sk_buff *skb, struct page *page, u32 offset,
 		       u32 len);
 void knet_consume_skb(struct sk_buff *skb);

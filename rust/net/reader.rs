@@ -13,7 +13,10 @@ use core::{
     mem::ManuallyDrop,
     ptr::NonNull, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 
 /// The most runs of bytes in a packet.
 const RUNS: usize = 16;
@@ -60,13 +63,15 @@ impl Reader<'_> {
         unsafe { (*self.desc.as_ptr()).count != 0 }
     }
 
-    /// Passes the bytes of `frags` to the reader, as a packet. Returns how many it has taken.
-    pub fn feed(&mut self, frags: KVec<Frag>) -> Result<usize> {
+    /// Passes the bytes of `frags` to the reader, as a packet. Returns how many it has taken. With
+    /// other `flags` than `GFP_KERNEL` this does not wait for memory.
+    pub fn feed(&mut self, frags: KVec<Frag>, flags: Flags) -> Result<usize> {
         if frags.len() > RUNS {
             return Err(EINVAL);
         }
         // SAFETY: This allocates, nothing else.
-        let skb = NonNull::new(unsafe { bindings::knet_alloc_skb(0) }).ok_or(ENOMEM)?;
+        let skb = unsafe { bindings::knet_alloc_skb(0, flags != GFP_KERNEL) };
+        let skb = NonNull::new(skb).ok_or(ENOMEM)?;
         let mut len = 0usize;
         for frag in frags {
             len = len.saturating_add(frag.len());

@@ -495,13 +495,19 @@ impl<'a, T> LockedSock<'a, T> {
     }
 
     fn waited(&self, ret: c_int, timeout: &Timeout) -> Result {
+        self.check_signal(timeout)?;
+        kernel::error::to_result(ret.min(0))
+    }
+
+    /// Fails when there is a signal: with `ERESTARTSYS` if `timeout` is no limit, or with `EINTR`.
+    pub fn check_signal(&self, timeout: &Timeout) -> Result {
         // SAFETY: Both look at the current task, or at a number.
         unsafe {
             if bindings::knet_signal_pending() {
                 return Err(Error::from_errno(bindings::knet_sock_intr_errno(timeout.0)));
             }
         }
-        kernel::error::to_result(ret.min(0))
+        Ok(())
     }
 
     /// Has packets processed that arrived while the lock was held. Returns whether it was given

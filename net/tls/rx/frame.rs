@@ -77,6 +77,11 @@ impl Frame {
         })
     }
 
+    /// Whether type and length are those of `other`.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.len == other.len
+    }
+
     /// The explicit nonce, for suites that have one.
     pub(crate) fn explicit_nonce(&self) -> [u8; 8] {
         let [_, _, _, _, _, nonce @ ..] = self.prefix;

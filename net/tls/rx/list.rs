@@ -12,7 +12,10 @@ use crate::{
 };
 use core::slice;
 use kernel::{
-    alloc::allocator::KVmalloc,
+    alloc::{
+        allocator::KVmalloc,
+        Flags, //
+    },
     prelude::*, //
 };
 use knet::mm::{
@@ -89,9 +92,9 @@ impl Record {
     }
 
     /// References to the first `len` bytes.
-    pub(super) fn share(&self, len: usize) -> Result<KVec<Frag>> {
+    pub(super) fn share(&self, len: usize, flags: Flags) -> Result<KVec<Frag>> {
         let runs = self.runs.as_slice();
-        let mut frags = KVec::with_capacity(runs.len(), GFP_KERNEL)?;
+        let mut frags = KVec::with_capacity(runs.len(), flags)?;
         let mut left = len;
         for run in runs {
             if left == 0 {
@@ -208,11 +211,11 @@ impl List {
     }
 
     /// Has room for another record, so that [`List::push`] succeeds.
-    pub(super) fn reserve(&mut self) -> Result {
+    pub(super) fn reserve(&mut self, flags: Flags) -> Result {
         if self.is_empty() {
             return Ok(());
         }
-        vec::reserve(&mut self.more, 1, GFP_KERNEL)
+        vec::reserve(&mut self.more, 1, flags)
     }
 
     /// Appends a record.
@@ -247,11 +250,12 @@ impl Room {
             if second.len() >= left {
                 return Ok(Self::Two([first, second]));
             }
+            vec::reserve(&mut runs, 3, locked.alloc_flags())?;
             vec::push(&mut runs, first)?;
             vec::push(&mut runs, second)?;
         }
         fill(locked, &mut runs, len)?;
-        let refs = KVec::with_capacity(runs.len(), GFP_KERNEL)?;
+        let refs = KVec::with_capacity(runs.len(), locked.alloc_flags())?;
         Ok(Self::Many(runs, refs))
     }
 
@@ -295,13 +299,20 @@ impl Room {
     }
 }
 
+/// Allocates `len` bytes for a [`Room::Many`].
+pub(super) fn alloc(locked: &mut Locked<'_>, len: usize) -> Result<KVec<FragMut>> {
+    let mut runs = KVec::new();
+    fill(locked, &mut runs, len)?;
+    Ok(runs)
+}
+
 /// Adds to `runs` until they have `len` bytes.
 fn fill(locked: &mut Locked<'_>, runs: &mut KVec<FragMut>, len: usize) -> Result {
     let mut left = runs
         .iter()
         .fold(len, |left, run| left.saturating_sub(run.len()));
     while left > 0 {
-        vec::reserve(runs, 1, GFP_KERNEL)?;
+        vec::reserve(runs, 1, locked.alloc_flags())?;
         let run = locked.alloc_frag(left)?;
         left = left.saturating_sub(run.len());
         vec::push(runs, run)?;

@@ -6,11 +6,13 @@
 //! * [`stream`]: where the current record is, and whether it is complete;
 //! * [`list`]: opened records that nobody has read yet;
 //! * [`read`]: what all readers do: one at a time, wait, open;
+//! * [`ahead`]: opening several records at the same time;
 //! * [`recv`], [`splice`]: the readers.
 //!
 //! All of it is under the socket's lock. TCP's callback only looks for complete records, and
 //! tells readers; records are opened by those who read them.
 
+mod ahead;
 pub(crate) mod frame;
 mod list;
 mod read;
@@ -34,6 +36,7 @@ use crate::{
         MAX_PAYLOAD, //
     }, //
 };
+use frame::Frame;
 use kernel::{
     alloc,
     prelude::*, //
@@ -247,23 +250,34 @@ impl Rx {
                 }
             }
         }
-        let (kind, len, last) = if protection.tail_len() == 0 {
-            (frame.kind, text, frame.kind)
-        } else {
-            unpad(plain, text).ok_or(EBADMSG)?
-        };
-        // TLS 1.2 has no such message, and no other key that could be waited for.
-        let is_key_update = kind == content_type::HANDSHAKE
-            && protection.tail_len() != 0
-            && len > 0
-            && plain.first().and_then(|run| run.as_slice().first()) == Some(&KEY_UPDATE);
-        Ok(Opened {
-            kind,
-            len,
-            last,
-            is_key_update,
-        })
+        examine(protection, &frame, plain)
     }
+}
+
+/// Finds out what was in a record that was opened into `plain`.
+#[inline]
+fn examine(protection: &Protection, frame: &Frame, plain: &[FragMut]) -> Result<Opened> {
+    let text = frame
+        .len
+        .checked_sub(protection.prefix_len())
+        .and_then(|len| len.checked_sub(TAG_LEN))
+        .ok_or(EBADMSG)?;
+    let (kind, len, last) = if protection.tail_len() == 0 {
+        (frame.kind, text, frame.kind)
+    } else {
+        unpad(plain, text).ok_or(EBADMSG)?
+    };
+    // TLS 1.2 has no such message, and no other key that could be waited for.
+    let is_key_update = kind == content_type::HANDSHAKE
+        && protection.tail_len() != 0
+        && len > 0
+        && plain.first().and_then(|run| run.as_slice().first()) == Some(&KEY_UPDATE);
+    Ok(Opened {
+        kind,
+        len,
+        last,
+        is_key_update,
+    })
 }
 
 /// Finds content type and length of the content of a TLS 1.3 plaintext of `len` bytes, and its

@@ -19,8 +19,16 @@ use knet::net::{
     }, //
 };
 
-/// Bytes after which packets that have arrived in the meantime are looked at.
+/// Work, in bytes, after which packets that have arrived in the meantime are looked at.
 pub(super) const BACKLOG: usize = 128 << 10;
+
+/// The work that a record is without content: a peer can send any number of them.
+const EMPTY_WORK: usize = 256;
+
+/// The work that a record with `len` bytes of content is.
+pub(super) fn work(len: usize) -> usize {
+    len.saturating_add(EMPTY_WORK)
+}
 
 /// The key has expired (`include/uapi/asm-generic/errno.h`), which the kernel crate has no name for.
 const EKEYEXPIRED: c_int = 127;
@@ -30,8 +38,8 @@ pub(super) struct Session<'a, 'l, 's> {
     pub(super) sk: &'a TlsSock<'s>,
     pub(super) locked: &'a mut Locked<'l>,
     timeout: Timeout,
-    /// Bytes opened since the backlog was looked at.
-    pub(super) opened: usize,
+    /// Work since the backlog was looked at.
+    pub(super) worked: usize,
 }
 
 impl<'a, 'l, 's> Session<'a, 'l, 's> {
@@ -57,7 +65,7 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
             sk,
             locked,
             timeout,
-            opened: 0,
+            worked: 0,
         })
     }
 
@@ -119,8 +127,9 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
     /// leaves it.
     fn look(&mut self) -> Result {
         let shared = self.sk.shared();
+        let flags = self.locked.alloc_flags();
         let (rx, mut queue, sk) = self.parts()?;
-        let result = rx.find(&mut queue, sk, GFP_KERNEL);
+        let result = rx.find(&mut queue, sk, flags);
         rx.publish(shared);
         if result.is_err() {
             self.look_later();
@@ -149,8 +158,10 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
 
     /// Opens the record that is complete, and puts it into the list.
     pub(super) fn open_to_list(&mut self) -> Result {
+        // Some readers in the kernel must not wait for memory to be written back.
+        let flags = self.locked.alloc_flags();
         let rx = self.rx()?;
-        rx.list.reserve()?;
+        rx.list.reserve(flags)?;
         let len = rx
             .content_len()
             .saturating_add(rx.keys.protection.tail_len());
@@ -160,33 +171,45 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         rx.done(&mut queue, sk, &opened);
         rx.list.push(room.into_record(&opened))?;
         // The next record may be there as well. This one is not lost if that cannot be told now.
-        if rx.find(&mut queue, sk, GFP_KERNEL).is_err() {
+        if rx.find(&mut queue, sk, flags).is_err() {
             self.look_later();
         }
-        self.opened = self.opened.saturating_add(opened.len);
+        self.worked = self.worked.saturating_add(work(opened.len));
         Ok(())
     }
 
-    /// Now and then has packets looked at that have arrived in the meantime.
-    pub(super) fn breathe(&mut self) -> Result {
-        if self.opened >= BACKLOG {
-            self.opened = 0;
+    /// Now and then has packets looked at that have arrived in the meantime. `gained` says whether
+    /// the reader has got something: if not, it must not go on for ever.
+    ///
+    /// If nothing was gained it fails with `EAGAIN` when the reader may not wait, and with `EINTR`
+    /// or `ERESTARTSYS` when there is a signal.
+    pub(super) fn breathe(&mut self, gained: bool) -> Result {
+        if self.worked >= BACKLOG {
+            self.worked = 0;
             self.release_opened()?;
             self.locked.flush_backlog();
+            if !gained {
+                if self.timeout.is_over() {
+                    return Err(EAGAIN);
+                }
+                self.locked.check_signal(&self.timeout)?;
+            }
         }
         Ok(())
     }
 }
 
 impl Drop for Session<'_, '_, '_> {
-    /// Lets the next reader in, and tells those who wait of a record that this one has left.
+    /// Lets the next reader in, and tells those who wait of what this one has left.
     fn drop(&mut self) {
         let shared = self.sk.shared();
         let (announce, contended) = match self.parts() {
             Ok((rx, mut queue, _)) => {
                 rx.stream.release(&mut queue);
                 rx.publish(shared);
-                (rx.stream.announce(), core::mem::take(&mut rx.contended))
+                let left = rx.stream.take_concealed() && !rx.list.is_empty();
+                let announce = rx.stream.announce() || left;
+                (announce, core::mem::take(&mut rx.contended))
             }
             Err(_) => (false, false),
         };

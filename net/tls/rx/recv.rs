@@ -5,6 +5,7 @@
 use super::{
     list::slices,
     read::{
+        work,
         Session,
         BACKLOG, //
     },
@@ -128,19 +129,22 @@ impl Call<'_, '_, '_, '_> {
             && (self.out.copied < target || self.session.rx()?.stream.is_ready())
             && self.session.wait(self.out.copied > 0)?
         {
+            let before = self.out.copied;
             let more = if self.peek || !self.fits()? {
                 // Behind those that the caller has looked at.
                 let i = self.session.rx()?.list.len();
                 self.session.open_to_list()?;
                 // The end of a record is seen by those who take it, or look once more.
                 self.deliver_kept(i, !self.peek)?
+            } else if self.session.open_ahead(self.out.msg.left(), self.no_pad)? {
+                self.deliver_kept(0, true)?
             } else {
                 self.deliver_ready()?
             };
             if !more || !self.out.may_go_on() {
                 break;
             }
-            self.session.breathe()?;
+            self.session.breathe(self.out.copied > before)?;
         }
         Ok(())
     }
@@ -174,6 +178,9 @@ impl Call<'_, '_, '_, '_> {
             if ends {
                 out.msg.set_end_of_record();
             }
+            if !out.may_go_on() {
+                break;
+            }
         }
         Ok(true)
     }
@@ -190,7 +197,7 @@ impl Call<'_, '_, '_, '_> {
     /// A record leaves the stream when the caller has got it; until then it can be opened again.
     fn deliver_ready(&mut self) -> Result<bool> {
         let mut scratch = SCRATCH.take()?;
-        let mut len = 0usize;
+        let mut done = 0usize;
         let Self { session, out, .. } = self;
         let (rx, mut queue, sk) = session.parts()?;
         let (admitted, looked) = loop {
@@ -205,9 +212,9 @@ impl Call<'_, '_, '_, '_> {
             out.deliver(&opened, &scratch)?;
             rx.done(&mut queue, sk, &opened);
             let looked = rx.find(&mut queue, sk, GFP_KERNEL);
-            len = len.saturating_add(opened.len);
+            done = done.saturating_add(work(opened.len));
             if looked.is_err()
-                || len >= BACKLOG
+                || done >= BACKLOG
                 || !out.may_go_on()
                 || !rx.may_open()
                 || out.msg.left() == 0
@@ -216,7 +223,7 @@ impl Call<'_, '_, '_, '_> {
                 break (Ok(true), looked);
             }
         };
-        self.session.opened = self.session.opened.saturating_add(len);
+        self.session.worked = self.session.worked.saturating_add(done);
         if looked.is_err() {
             self.session.look_later();
         }
@@ -230,7 +237,7 @@ impl Call<'_, '_, '_, '_> {
 }
 
 /// Counts a record that was expected to be data without padding, and is not.
-fn count_padding(net: &Net, opened: &Opened) {
+pub(super) fn count_padding(net: &Net, opened: &Opened) {
     if opened.last != content_type::DATA {
         net.inc(Counter::DecryptRetry);
         if opened.last == 0 {

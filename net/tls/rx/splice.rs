@@ -29,7 +29,10 @@ fn first(session: &mut Session<'_, '_, '_>, has_some: bool) -> Result<bool> {
                 session.open_to_list()?;
             }
             Some(record) if record.kind != content_type::DATA => return Err(EINVAL),
-            Some(record) if record.len() == 0 => session.rx()?.list.pop(),
+            Some(record) if record.len() == 0 => {
+                session.rx()?.list.pop();
+                session.breathe(false)?;
+            }
             Some(_) => return Ok(true),
         }
     }
@@ -59,8 +62,9 @@ pub(crate) fn splice_read(
     if !first(&mut session, false)? {
         return Ok(0);
     }
+    let flags = session.locked.alloc_flags();
     let frags = match session.rx()?.list.get(0) {
-        Some(record) => record.share(len.min(record.len()))?,
+        Some(record) => record.share(len.min(record.len()), flags)?,
         None => return Ok(0),
     };
     let n = pipe.push(&frags)?;
@@ -87,7 +91,7 @@ pub(crate) fn read_sock(
             _ => break,
         };
         copied = copied.saturating_add(used);
-        session.breathe()?;
+        session.breathe(true)?;
     }
     Ok(copied)
 }
@@ -101,11 +105,12 @@ fn feed(
     if !first(session, has_some)? {
         return Ok(None);
     }
+    let flags = session.locked.alloc_flags();
     let frags = match session.rx()?.list.get(0) {
-        Some(record) => record.share(record.len())?,
+        Some(record) => record.share(record.len(), flags)?,
         None => return Ok(None),
     };
-    let used = reader.feed(frags)?;
+    let used = reader.feed(frags, flags)?;
     consume(session, used)?;
     Ok((used > 0).then_some(used))
 }

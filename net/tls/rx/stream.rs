@@ -60,6 +60,8 @@ pub(super) struct Stream {
     begin: u32,
     /// Readers were told of it.
     announced: bool,
+    /// Readers were not told of a record that was opened.
+    concealed: bool,
     /// A header was none. There is no way to find the next one.
     lost: bool,
 }
@@ -73,6 +75,7 @@ impl Stream {
             ready: false,
             begin: 0,
             announced: false,
+            concealed: false,
             lost: false,
         }
     }
@@ -100,6 +103,24 @@ impl Stream {
     /// Offset of the current record in TCP's queue.
     pub(super) fn offset(&self) -> usize {
         self.opened
+    }
+
+    /// The record at offset `at` of TCP's queue, where one begins, if it is complete.
+    pub(super) fn frame_at(
+        &self,
+        queue: &mut RecvQueue<'_>,
+        protection: &Protection,
+        at: usize,
+    ) -> Option<Frame> {
+        if self.stash.is_some() {
+            return None;
+        }
+        let here = queue.len().checked_sub(at)?;
+        let mut bytes = [0; MAX_PREFIX];
+        let prefix = bytes.get_mut(..protection.prefix_len())?;
+        queue.peek(at, prefix).ok()?;
+        let frame = Frame::parse(protection, &bytes).ok()?;
+        (frame.len <= here).then_some(frame)
     }
 
     /// Looks whether the current record is complete, and has its header read.
@@ -257,7 +278,13 @@ impl Stream {
             }
         }
         self.ready = false;
+        self.concealed |= !self.announced;
         self.announced = false;
+    }
+
+    /// Whether readers were not told of a record that was opened since this was asked last.
+    pub(super) fn take_concealed(&mut self) -> bool {
+        core::mem::take(&mut self.concealed)
     }
 
     /// Takes what was opened out of TCP's queue, for the peer to send more.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Receiving by kernel TLS on asynchronous crypto, which TLS 1.2 makes use of:
- * records are opened while others are looked for.
+ * Receiving by kernel TLS on asynchronous crypto: several records are opened at
+ * the same time. The module in C does that in TLS 1.2.
  *
  * Skipped without root, and for what the kernel does not have.
  */
@@ -133,7 +133,7 @@ TEST_F(async, buffer_is_free)
 	}
 }
 
-/* Data is opened asynchronously, other records are not; order is kept. */
+/* Order is kept, whatever is opened at the same time. */
 TEST_F(async, types)
 {
 	int i, j;
@@ -152,6 +152,35 @@ TEST_F(async, types)
 					    MSG_WAITALL));
 		ASSERT_EQ(0, tls_expect_got(self->l.fd[1], TLS_ALERT, data, 2,
 					    0));
+	}
+}
+
+/* Of those that are not data each call gets one. */
+TEST_F(async, types_in_a_row)
+{
+	static const uint8_t types[] = {
+		TLS_ALERT, TLS_ALERT, TLS_DATA, TLS_ALERT, TLS_ALERT,
+		TLS_HANDSHAKE, TLS_HANDSHAKE, TLS_DATA, TLS_HANDSHAKE,
+		TLS_ALERT, TLS_DATA, TLS_ALERT, TLS_ALERT,
+	};
+	struct tls_got got;
+	size_t i;
+	int peek;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		ASSERT_NE(NULL, tls_put(&self->l.w, types[i], data + i, 2));
+	}
+	ASSERT_EQ(0, tls_push(&self->l.w));
+	ASSERT_EQ(0, tls_settle(self->l.fd[0]));
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		for (peek = MSG_PEEK; peek >= 0; peek -= MSG_PEEK) {
+			got = tls_recv(self->l.fd[1], buf, LEN, peek);
+			ASSERT_EQ(2, got.n) {
+				TH_LOG("record %zu", i);
+			}
+			EXPECT_EQ(types[i], got.type);
+			EXPECT_EQ(0, memcmp(buf, data + i, 2));
+		}
 	}
 }
 
@@ -243,6 +272,92 @@ TEST_F(async, bad_tag)
 	}
 	EXPECT_EQ(0, tls_expect_error(self->l.fd[1], EBADMSG, 0));
 	EXPECT_EQ(0, tls_expect_error(self->l.fd[1], EBADMSG, MSG_PEEK));
+}
+
+/* The same in one call, which gets all that is good. */
+TEST_F(async, bad_tag_in_one)
+{
+	long errors = tls_stat("TlsDecryptError");
+	uint8_t *p;
+	ssize_t n;
+	int i;
+
+	for (i = 0; i < 8; i++) {
+		p = tls_put(&self->l.w, TLS_DATA, data + i * 1000, 1000);
+		ASSERT_NE(NULL, p);
+		if (i == 5)
+			p[100] ^= 1;
+	}
+	ASSERT_EQ(0, tls_push(&self->l.w));
+	ASSERT_EQ(0, tls_settle(self->l.fd[0]));
+	n = recv(self->l.fd[1], buf, LEN, 0);
+	/* The module in C forgets what was opened together with it. */
+	if (tls_is_ours()) {
+		EXPECT_EQ(5000, n);
+		EXPECT_EQ(0, tls_compare(buf, data, 5000, "plaintext"));
+		EXPECT_EQ(errors + 1, tls_stat("TlsDecryptError"));
+		EXPECT_EQ(0, tls_expect_error(self->l.fd[1], EBADMSG, 0));
+	}
+	EXPECT_EQ(0, tls_expect_error(self->l.fd[1], EBADMSG, 0));
+}
+
+/* What is behind the announcement of a new key waits for that key. */
+TEST_F(async, rekey)
+{
+	struct tls_key next;
+	int i, j;
+
+	if (variant->version != TLS_1_3_VERSION)
+		SKIP(return, "only TLS 1.3 has new keys");
+	for (i = 0; i < 4; i++) {
+		tls_key_make(&next, variant->version, variant->cipher, 60 + i);
+		tls_key_set_seq(&next, 0);
+		for (j = 0; j < 3; j++) {
+			ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA,
+						data + j * 3000, 3000));
+		}
+		ASSERT_NE(NULL, tls_put(&self->l.w, TLS_HANDSHAKE,
+					"\x18\0\0\1\0", 5));
+		ASSERT_EQ(0, tls_writer_rekey(&self->l.w, &next));
+	}
+	ASSERT_EQ(0, tls_push(&self->l.w));
+	ASSERT_EQ(0, tls_settle(self->l.fd[0]));
+	for (i = 0; i < 4; i++) {
+		/* There is room for more. */
+		ASSERT_EQ(9000, recv(self->l.fd[1], buf, LEN, 0));
+		ASSERT_EQ(0, tls_compare(buf, data, 9000, "plaintext"));
+		ASSERT_EQ(0, tls_expect_got(self->l.fd[1], TLS_HANDSHAKE,
+					    "\x18\0\0\1\0", 5, 0));
+		ASSERT_EQ(0, tls_expect_error(self->l.fd[1], EKEYEXPIRED, 0));
+		tls_key_make(&next, variant->version, variant->cipher, 60 + i);
+		tls_key_set_seq(&next, 0);
+		ASSERT_EQ(0, tls_set_rx(self->l.fd[1], &next));
+	}
+}
+
+/* A peer that announces a new key and goes on with the old one is not believed. */
+TEST_F(async, rekey_in_vain)
+{
+	struct tls_key next;
+	int i;
+
+	if (variant->version != TLS_1_3_VERSION)
+		SKIP(return, "only TLS 1.3 has new keys");
+	ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 100));
+	ASSERT_NE(NULL, tls_put(&self->l.w, TLS_HANDSHAKE, "\x18\0\0\1\0", 5));
+	for (i = 0; i < 3; i++) {
+		ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 100));
+	}
+	ASSERT_EQ(0, tls_push(&self->l.w));
+	ASSERT_EQ(0, tls_settle(self->l.fd[0]));
+	ASSERT_EQ(100, recv(self->l.fd[1], buf, LEN, 0));
+	ASSERT_EQ(0, tls_expect_got(self->l.fd[1], TLS_HANDSHAKE,
+				    "\x18\0\0\1\0", 5, 0));
+	ASSERT_EQ(0, tls_expect_error(self->l.fd[1], EKEYEXPIRED, 0));
+	tls_key_make(&next, variant->version, variant->cipher, 60);
+	tls_key_set_seq(&next, 0);
+	ASSERT_EQ(0, tls_set_rx(self->l.fd[1], &next));
+	EXPECT_EQ(0, tls_expect_error(self->l.fd[1], EBADMSG, 0));
 }
 
 /* Empty records are no end of the stream, and no records that are missing. */

@@ -202,6 +202,26 @@ TEST_F(poll, edge_of_many)
 	}
 }
 
+/* A record that the reader has found, and cannot take with the data, is news. */
+TEST_F(poll, edge_of_another_type)
+{
+	const int fd = self->l.fd[1];
+
+	ASSERT_EQ(0, watch(self->ep, fd, EPOLLIN | EPOLLET));
+	ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 100));
+	ASSERT_NE(NULL, tls_put(&self->l.w, TLS_ALERT, data, 2));
+	ASSERT_EQ(0, tls_push(&self->l.w));
+	ASSERT_EQ(EPOLLIN, told(self->ep, 1000));
+	EXPECT_EQ(0, told(self->ep, 0));
+	ASSERT_EQ(0, tls_expect_got(fd, TLS_DATA, data, 100, 0));
+	/* The module in C leaves it to the reader to find out. */
+	if (tls_is_ours()) {
+		EXPECT_EQ(EPOLLIN, told(self->ep, 0));
+	}
+	ASSERT_EQ(0, tls_expect_got(fd, TLS_ALERT, data, 2, 0));
+	EXPECT_EQ(0, told(self->ep, 0));
+}
+
 /* While one waits to be read, the next arrives. */
 TEST_F(poll, edge_behind_unread)
 {

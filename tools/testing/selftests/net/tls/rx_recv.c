@@ -103,6 +103,20 @@ static void *push_slowly(void *arg)
 	return NULL;
 }
 
+/* Pushes what waits when the alarm has rung. */
+static void *push_after_alarm(void *arg)
+{
+	sigset_t all;
+	int i;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, NULL);
+	for (i = 0; i < 10000 && !alarms; i++)
+		usleep(1000);
+	tls_push(arg);
+	return NULL;
+}
+
 #define SLOWLY() \
 	ASSERT_EQ(0, pthread_create(&self->thread, NULL, push_slowly, \
 				    &self->l.w))
@@ -356,7 +370,8 @@ TEST_F(recv, interrupted)
 
 	ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 100));
 	alarm_in(10, SA_RESTART);
-	SLOWLY();
+	ASSERT_EQ(0, pthread_create(&self->thread, NULL, push_after_alarm,
+				    &self->l.w));
 	EXPECT_EQ(100, recv(self->l.fd[1], buf, 200, 0));
 	EXPECT_EQ(1, alarms);
 	pthread_join(self->thread, NULL);
@@ -372,6 +387,37 @@ TEST_F(recv, interrupted)
 	alarm_in(50, 0);
 	EXPECT_EQ(100, recv(self->l.fd[1], buf, 200, MSG_WAITALL | MSG_PEEK));
 	EXPECT_EQ(0, tls_expect_got(self->l.fd[1], TLS_DATA, data, 100, 0));
+}
+
+/* A peer that sends nothing, again and again, does not keep anybody. */
+TEST_F(recv, interrupted_by_nothing)
+{
+	struct itimerval it = { { 0, 1000 }, { 0, 1000 } };
+	int i, room = 8 << 20, interrupted = 0;
+	struct sigaction sa = { .sa_handler = on_alarm };
+	ssize_t n;
+
+	if (setsockopt(self->l.fd[1], SOL_SOCKET, SO_RCVBUFFORCE, &room,
+		       sizeof(room)))
+		SKIP(return, "SO_RCVBUFFORCE: %s", strerror(errno));
+	for (i = 0; i < 30000; i++) {
+		ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 0));
+	}
+	ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 100));
+	ASSERT_EQ(0, tls_push(&self->l.w));
+	ASSERT_EQ(0, tls_settle(self->l.fd[0]));
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &it, NULL);
+	while ((n = recv(self->l.fd[1], buf, 100, 0)) < 0 && errno == EINTR)
+		interrupted++;
+	memset(&it, 0, sizeof(it));
+	setitimer(ITIMER_REAL, &it, NULL);
+	EXPECT_EQ(100, n);
+	EXPECT_EQ(0, memcmp(buf, data, 100));
+	/* The module in C goes on until it finds something. */
+	if (tls_is_ours()) {
+		EXPECT_LT(0, interrupted);
+	}
 }
 
 /* The end of a record was reached: not with less than all of it, nor by a look. */
