@@ -50,7 +50,7 @@ impl Session<'_, '_, '_> {
     /// No record makes this fail. One that cannot be opened stays where it is, with those behind it,
     /// and what has to happen happens when somebody comes to open it by itself.
     pub(super) fn open_ahead(&mut self, most: usize, no_pad: bool) -> Result<bool> {
-        if self.rx()?.request.shared_aead().is_none() || !self.is_next_complete()? {
+        if self.rx()?.request.shared_aead().is_none() || !self.is_worth_it(most)? {
             return Ok(false);
         }
         let (openings, aheads) = self.prepare(most)?;
@@ -101,15 +101,26 @@ impl Session<'_, '_, '_> {
         Ok(any)
     }
 
-    /// Whether the record behind the current one is complete.
-    fn is_next_complete(&mut self) -> Result<bool> {
+    /// Whether there are two records, before anything is allocated for them: mostly a buffer has
+    /// room for one.
+    fn is_worth_it(&mut self, most: usize) -> Result<bool> {
         let (rx, mut queue, _) = self.parts()?;
         let Rx { stream, keys, .. } = rx;
-        let Some(frame) = stream.frame() else {
+        let protection = &keys.protection;
+        let Some(first) = stream.frame().filter(|f| f.kind == content_type::DATA) else {
             return Ok(false);
         };
-        let at = stream.offset().saturating_add(frame.len);
-        Ok(stream.frame_at(&mut queue, &keys.protection, at).is_some())
+        let at = stream.offset().saturating_add(first.len);
+        let overhead = protection.overhead().saturating_mul(2);
+        Ok(stream
+            .frame_at(&mut queue, protection, at)
+            .is_some_and(|second| {
+                first
+                    .len
+                    .saturating_add(second.len)
+                    .saturating_sub(overhead)
+                    <= most
+            }))
     }
 
     /// Finds the records for [`Session::open_ahead`], and allocates what it takes to open them.
