@@ -403,7 +403,8 @@ impl Request {
         self.set_inputs(iv, aad)?;
         let total = len.checked_add(self.aead().tag_len()).ok_or(EOVERFLOW)?;
         let mut table = Table::new(&mut room);
-        // SAFETY: The buffer is part of the request, and no less than `set_inputs()` has put there.
+        // SAFETY: The buffer is part of the request, and `set_inputs()` has checked that it has
+        // room for as many bytes.
         unsafe { table.push_dst(aad, self.aad_buf(), text, total) }?;
         let table = table.finish()?;
         // SAFETY: The table describes additional data, text and tag, as `push_dst()` has checked.
