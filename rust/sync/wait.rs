@@ -5,45 +5,55 @@
 //! C header: [`include/linux/wait.h`](srctree/include/linux/wait.h)
 
 use crate::bindings;
+use core::cell::UnsafeCell;
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::{
-            Atomic,
-            Relaxed, //
-        },
-        LockClassKey, //
-    },
+    sync::LockClassKey,
     types::Opaque, //
 };
 
 /// A flag that anybody may look at, and that C code can wait for.
+///
+/// It is made of single loads and stores, as `READ_ONCE()` and `WRITE_ONCE()` are, and orders
+/// nothing. Every message that is received looks at several, and `Atomic<bool>` calls a function
+/// for each.
+///
+/// # Invariants
+///
+/// The value is accessed with volatile loads and stores only, also by C code.
 #[repr(transparent)]
-pub struct Flag(Atomic<bool>);
+pub struct Flag(UnsafeCell<bool>);
+
+// SAFETY: By the type invariant an access is one load or store of a byte, which any thread may make
+// at any time.
+unsafe impl Sync for Flag {}
 
 impl Flag {
     /// A flag that is not set.
     #[inline]
     pub const fn new() -> Self {
-        Self(Atomic::new(false))
+        // INVARIANT: Nobody else has seen it yet.
+        Self(UnsafeCell::new(false))
     }
 
     /// Whether the flag is set.
     #[inline]
     pub fn get(&self) -> bool {
-        self.0.load(Relaxed)
+        // SAFETY: The value is valid, and others access it as the type invariant says.
+        unsafe { self.0.get().read_volatile() }
     }
 
     /// Sets or clears the flag.
     #[inline]
     pub fn set(&self, on: bool) {
         if self.get() != on {
-            self.0.store(on, Relaxed);
+            // SAFETY: As above.
+            unsafe { self.0.get().write_volatile(on) };
         }
     }
 
     pub(crate) fn as_ptr(&self) -> *const bool {
-        self.0.as_ptr()
+        self.0.get()
     }
 }
 
