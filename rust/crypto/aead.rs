@@ -5,6 +5,7 @@
 //! C header: [`include/crypto/aead.h`](srctree/include/crypto/aead.h)
 
 use super::sg::{
+    Buf,
     Table,
     Text, //
 };
@@ -41,7 +42,7 @@ use kernel::{
 pub(super) const IV_LEN: usize = 16;
 
 /// The most bytes of additional data that a request keeps apart from the text.
-pub(super) const AAD_MAX: usize = 16;
+const AAD_MAX: usize = 16;
 
 /// The most runs that a destination may consist of, with the additional data.
 pub(super) const DST_MAX: usize = 16;
@@ -184,9 +185,10 @@ pub(super) struct Inner {
 ///
 /// `inner` belongs to this value. Its `req` is for the transform of its `owner`, and is followed
 /// by as many bytes as that transform asks for. No request is under way, but for the time that the
-/// caller of [`Request::start`] answers for.
+/// caller of [`Request::start`] answers for. `aad_buf` is the `aad` of `inner`.
 pub struct Request {
     inner: NonNull<Inner>,
+    aad_buf: Buf,
 }
 
 // SAFETY: Nothing in a request depends on the thread.
@@ -235,8 +237,10 @@ impl Request {
             bindings::knet_aead_request_set_tfm(&raw mut (*ptr).req, tfm);
             (*ptr).req.iv = (&raw mut (*ptr).iv).cast();
         }
+        // SAFETY: The buffer is part of memory from `kmalloc()`.
+        let aad_buf = unsafe { Buf::new((&raw const (*ptr).aad).cast(), AAD_MAX as u32) };
         // INVARIANT: The size is that of `Inner` with the transform's part behind `req`.
-        Ok(Self { inner })
+        Ok(Self { inner, aad_buf })
     }
 
     /// Sets the function that C calls when it completes the request, if it does so later.
@@ -294,11 +298,9 @@ impl Request {
         Ok(())
     }
 
-    /// Where additional data is kept apart from the text: [`AAD_MAX`] bytes of memory from
-    /// `kmalloc()`.
-    pub(super) fn aad_buf(&self) -> *const u8 {
-        // SAFETY: `inner` is valid by the type invariants. No reference to the bytes is made.
-        unsafe { (&raw const (*self.inner.as_ptr()).aad).cast() }
+    /// Where additional data is kept apart from the text: [`AAD_MAX`] bytes.
+    pub(super) fn aad_buf(&self) -> &Buf {
+        &self.aad_buf
     }
 
     /// Has the cipher work on `len` bytes. Returns what C returns.
@@ -353,6 +355,10 @@ impl Request {
             // SAFETY: As the caller promises. The implementation completes requests at once.
             unsafe { self.start(op, aad_len, len, src, dst) }
         };
+        // Mostly all went well, and there is nothing to convert by a call.
+        if ret == 0 {
+            return Ok(());
+        }
         to_result(ret)
     }
 
@@ -403,9 +409,7 @@ impl Request {
         self.set_inputs(iv, aad)?;
         let total = len.checked_add(self.aead().tag_len()).ok_or(EOVERFLOW)?;
         let mut table = Table::new(&mut room);
-        // SAFETY: The buffer is part of the request, and `set_inputs()` has checked that it has
-        // room for as many bytes.
-        unsafe { table.push_dst(aad, self.aad_buf(), text, total) }?;
+        table.push_dst(aad, self.aad_buf(), text, total)?;
         let table = table.finish()?;
         // SAFETY: The table describes additional data, text and tag, as `push_dst()` has checked.
         // `text` is borrowed exclusively, and the request has completed when `run()` returns.
@@ -466,16 +470,11 @@ impl Request {
         len: usize,
         room: Rooms<'_>,
     ) -> Result<(*mut bindings::scatterlist, *mut bindings::scatterlist)> {
-        if aad.len() > AAD_MAX {
-            return Err(EINVAL);
-        }
         let total = len.checked_add(self.aead().tag_len()).ok_or(EOVERFLOW)?;
         let mut to = Table::new(room.1);
-        // SAFETY: The buffer is part of the request, and has room for as many bytes.
-        unsafe { to.push_dst(aad, self.aad_buf(), dst, total) }?;
+        to.push_dst(aad, self.aad_buf(), dst, total)?;
         let mut from = Table::new(room.0);
-        // SAFETY: As above.
-        unsafe { from.push_src(aad, self.aad_buf(), text, dst) }?;
+        from.push_src(aad, self.aad_buf(), text, dst)?;
         if from.bytes() != aad.len().wrapping_add(len) {
             return Err(EINVAL);
         }

@@ -10,7 +10,6 @@ use super::{
         Op,
         Request,
         Rooms,
-        AAD_MAX,
         DST_MAX,
         IV_LEN,
         SRC_MAX, //
@@ -78,19 +77,13 @@ impl Request {
     ) -> Result<(*mut bindings::scatterlist, *mut bindings::scatterlist)> {
         let mut from = Table::new(room.0);
         let mut to = Table::new(room.1);
-        if aad_len > AAD_MAX {
-            return Err(EINVAL);
-        }
         let plain = len.checked_sub(self.aead().tag_len()).ok_or(EINVAL)?;
 
         // Some implementations copy the additional data to the destination, so it has room.
-        let aad_buf = self.aad_buf();
-        // SAFETY: The buffer is part of the request, and has room for as many bytes.
-        unsafe { to.push_buf(aad_buf, aad_len as u32) }?;
+        to.push_buf(self.aad_buf(), aad_len)?;
         to.push_range(dst, 0, plain)?;
         if leading == 0 {
-            // SAFETY: As above.
-            unsafe { from.push_buf(aad_buf, aad_len as u32) }?;
+            from.push_buf(self.aad_buf(), aad_len)?;
         }
         let total = len.wrapping_add(leading);
         match src {

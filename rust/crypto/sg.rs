@@ -34,6 +34,36 @@ pub enum Text {
     Page(Frag),
 }
 
+/// A buffer that tables of a request describe, with the page that it is in.
+///
+/// # Invariants
+///
+/// The page and the offset are those of a buffer from `kmalloc()` that has `len` bytes.
+pub(super) struct Buf {
+    page: *mut bindings::page,
+    offset: u32,
+    len: u32,
+}
+
+impl Buf {
+    /// A buffer that was allocated with `kmalloc()`.
+    ///
+    /// # Safety
+    ///
+    /// `buf` points to memory from `kmalloc()`, valid for `len` bytes.
+    pub(super) unsafe fn new(buf: *const u8, len: u32) -> Self {
+        let mut entry = EMPTY;
+        // SAFETY: `entry` is initialised, and the caller promises that the buffer has a page.
+        unsafe { bindings::knet_sg_set_buf(&mut entry, buf.cast(), len) };
+        // INVARIANT: The entry has no marks, so its page link is the page.
+        Self {
+            page: entry.page_link as *mut bindings::page,
+            offset: entry.offset,
+            len,
+        }
+    }
+}
+
 /// A scatterlist table that is being filled.
 ///
 /// # Invariants
@@ -79,12 +109,22 @@ impl<'t> Table<'t> {
         entry
     }
 
-    /// Adds a buffer that was allocated with `kmalloc()`.
+    /// Adds the first `len` bytes of `buf`.
+    ///
+    /// Fails with `EINVAL` if it has less.
+    pub(super) fn push_buf(&mut self, buf: &Buf, len: usize) -> Result {
+        if len > buf.len as usize {
+            return Err(EINVAL);
+        }
+        self.push(buf.page, buf.offset, len as u32)
+    }
+
+    /// Adds what a packet has of its own.
     ///
     /// # Safety
     ///
-    /// `buf` points to memory from `kmalloc()`, valid for `len` bytes.
-    pub(super) unsafe fn push_buf(&mut self, buf: *const u8, len: u32) -> Result {
+    /// `buf` points to memory that has a page, and is valid for `len` bytes.
+    unsafe fn push_head(&mut self, buf: *const u8, len: u32) -> Result {
         let entry = self.next(len)?.write(EMPTY);
         // SAFETY: `entry` is initialised, and the caller promises that the buffer has a page.
         unsafe { bindings::knet_sg_set_buf(entry, buf.cast(), len) };
@@ -135,7 +175,7 @@ impl<'t> Table<'t> {
         queue.for_each_run(at, len, |run| match run {
             // SAFETY: What a packet has of its own was allocated with `kmalloc()`, or is part of
             // a page, and is valid as long as the queue is borrowed.
-            Run::Head(ptr, len) => unsafe { self.push_buf(ptr.as_ptr(), len) },
+            Run::Head(ptr, len) => unsafe { self.push_head(ptr.as_ptr(), len) },
             Run::Page(page, offset, len) => self.push(page.as_ptr(), offset, len),
         })
     }
@@ -158,37 +198,29 @@ impl<'t> Table<'t> {
         Ok(())
     }
 
-    /// Adds the destination: the additional data, and then `len` bytes of `dst`.
-    ///
-    /// # Safety
-    ///
-    /// `aad_buf` is memory from `kmalloc()`, valid for as many bytes as `aad` has apart.
-    pub(super) unsafe fn push_dst(
+    /// Adds the destination: the additional data, which is in `aad_buf` if it is apart, and then
+    /// `len` bytes of `dst`.
+    pub(super) fn push_dst(
         &mut self,
         aad: &Aad<'_>,
-        aad_buf: *const u8,
+        aad_buf: &Buf,
         dst: &[FragMut],
         len: usize,
     ) -> Result {
         match *aad {
             Aad::Leading(n) => self.push_range(dst, 0, n.checked_add(len).ok_or(EOVERFLOW)?),
             Aad::Apart { bytes, skip } => {
-                // SAFETY: As the caller promises.
-                unsafe { self.push_buf(aad_buf, bytes.len() as u32) }?;
+                self.push_buf(aad_buf, bytes.len())?;
                 self.push_range(dst, skip, len)
             }
         }
     }
 
     /// Adds the source that goes with [`Table::push_dst`].
-    ///
-    /// # Safety
-    ///
-    /// As for [`Table::push_dst`].
-    pub(super) unsafe fn push_src(
+    pub(super) fn push_src(
         &mut self,
         aad: &Aad<'_>,
-        aad_buf: *const u8,
+        aad_buf: &Buf,
         text: &[Text],
         dst: &[FragMut],
     ) -> Result {
@@ -198,8 +230,7 @@ impl<'t> Table<'t> {
                 self.push_text(text, dst, n)
             }
             Aad::Apart { bytes, skip } => {
-                // SAFETY: As the caller promises.
-                unsafe { self.push_buf(aad_buf, bytes.len() as u32) }?;
+                self.push_buf(aad_buf, bytes.len())?;
                 self.push_text(text, dst, skip)
             }
         }
