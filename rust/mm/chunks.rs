@@ -137,7 +137,8 @@ pub(crate) unsafe fn refill(frag: *mut bindings::page_frag, else_keep: bool) {
         // Memory for emergencies goes back to where it came from.
         return;
     }
-    let ring = RINGS
+    let slot = RINGS.here();
+    let ring = slot
         .take()
         .or_else(|| KBox::new(Ring::EMPTY, GFP_ATOMIC).ok());
     let Some(mut ring) = ring else {
@@ -157,5 +158,5 @@ pub(crate) unsafe fn refill(frag: *mut bindings::page_frag, else_keep: bool) {
             core::ptr::null_mut()
         }
     };
-    drop(RINGS.put(ring));
+    drop(slot.put(ring));
 }

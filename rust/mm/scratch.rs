@@ -5,7 +5,10 @@
 //! C header: [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
 
 use super::{
-    spare::Spare,
+    spare::{
+        Slot,
+        Spare, //
+    },
     FragMut, //
 };
 use core::ops::{
@@ -33,12 +36,13 @@ impl<const SIZE: usize> ScratchPool<SIZE> {
 
     /// Takes this CPU's buffer, or allocates one. It comes back when it is dropped.
     pub fn take(&'static self) -> Result<Scratch<SIZE>> {
-        let runs = match self.0.take() {
+        let slot = self.0.here();
+        let runs = match slot.take() {
             Some(runs) => runs,
             None => KBox::new(alloc(SIZE)?, GFP_KERNEL)?,
         };
         Ok(Scratch {
-            pool: self,
+            slot,
             runs: Some(runs),
         })
     }
@@ -91,7 +95,8 @@ pub fn alloc_single(size: usize, flags: Flags) -> Result<KVec<FragMut>> {
 
 /// A buffer of at least `SIZE` bytes.
 pub struct Scratch<const SIZE: usize> {
-    pool: &'static ScratchPool<SIZE>,
+    /// Where it came from, and goes back to.
+    slot: Slot<'static, KVec<FragMut>>,
     /// Only `None` while it is dropped.
     runs: Option<KBox<KVec<FragMut>>>,
 }
@@ -124,7 +129,7 @@ impl<const SIZE: usize> Drop for Scratch<SIZE> {
         let Some(runs) = self.runs.take() else {
             return;
         };
-        if let Some(runs) = self.pool.0.put(runs) {
+        if let Some(runs) = self.slot.put(runs) {
             wipe(runs);
         }
     }

@@ -32,43 +32,46 @@ impl<T> Spare<T> {
         }
     }
 
-    fn slot(&self) -> Option<&Atomic<*mut T>> {
+    /// The slot of the CPU that this runs on, at the moment.
+    #[inline]
+    pub(super) fn here(&self) -> Slot<'_, T> {
         // SAFETY: This reads a number, which may be out of date at once.
         let cpu = unsafe { bindings::knet_raw_smp_processor_id() };
-        self.slots.get(cpu as usize % SLOTS)
-    }
-
-    fn empty(slot: &Atomic<*mut T>) -> Option<KBox<T>> {
-        let raw = slot.xchg(core::ptr::null_mut(), Full);
-        if raw.is_null() {
-            return None;
-        }
-        // SAFETY: By the type invariant the pointer came from `KBox::into_raw()`; it was taken
-        // out, so it is ours.
-        Some(unsafe { KBox::from_raw(raw) })
-    }
-
-    /// Takes what this CPU has.
-    pub(super) fn take(&self) -> Option<KBox<T>> {
-        Self::empty(self.slot()?)
-    }
-
-    /// Keeps `value`, or gives it back if this CPU has something already.
-    pub(super) fn put(&self, value: KBox<T>) -> Option<KBox<T>> {
-        let Some(slot) = self.slot() else {
-            return Some(value);
-        };
-        let raw = KBox::into_raw(value);
-        // INVARIANT: The slot owns the value if it was null before.
-        if slot.cmpxchg(core::ptr::null_mut(), raw, Full).is_ok() {
-            return None;
-        }
-        // SAFETY: The value is still ours.
-        Some(unsafe { KBox::from_raw(raw) })
+        let [first, ..] = &self.slots;
+        Slot(self.slots.get(cpu as usize % SLOTS).unwrap_or(first))
     }
 
     /// Takes all that is there.
     pub(super) fn drain(&self) -> impl Iterator<Item = KBox<T>> + '_ {
-        self.slots.iter().filter_map(Self::empty)
+        self.slots.iter().filter_map(|slot| Slot(slot).take())
+    }
+}
+
+/// One of the slots of a [`Spare`].
+pub(super) struct Slot<'a, T>(&'a Atomic<*mut T>);
+
+impl<T> Slot<'_, T> {
+    /// Takes what is there.
+    #[inline]
+    pub(super) fn take(&self) -> Option<KBox<T>> {
+        let raw = self.0.xchg(core::ptr::null_mut(), Full);
+        if raw.is_null() {
+            return None;
+        }
+        // SAFETY: By the invariant of `Spare` the pointer came from `KBox::into_raw()`; it was
+        // taken out, so it is ours.
+        Some(unsafe { KBox::from_raw(raw) })
+    }
+
+    /// Keeps `value`, or gives it back if there is something already.
+    #[inline]
+    pub(super) fn put(&self, value: KBox<T>) -> Option<KBox<T>> {
+        let raw = KBox::into_raw(value);
+        // INVARIANT: The slot owns the value if it was null before.
+        if self.0.cmpxchg(core::ptr::null_mut(), raw, Full).is_ok() {
+            return None;
+        }
+        // SAFETY: The value is still ours.
+        Some(unsafe { KBox::from_raw(raw) })
     }
 }
