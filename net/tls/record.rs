@@ -211,10 +211,9 @@ impl Protection {
         if self.version == Version::Tls13 {
             return None;
         }
-        let [s0, s1, s2, s3, s4, s5, s6, s7] = self.seq.to_be_bytes();
-        let [v0, v1] = WIRE_VERSION;
-        let [l0, l1] = (len as u16).to_be_bytes();
-        Some([s0, s1, s2, s3, s4, s5, s6, s7, content_type, v0, v1, l0, l1])
+        let mut bytes = [0; MAX_PREFIX];
+        self.write_aad(content_type, len, &mut bytes)?;
+        Some(bytes)
     }
 
     /// The nonce of the next record, as the kernel crypto API wants it.

@@ -47,7 +47,7 @@ pub(crate) enum Run {
 impl Run {
     /// The part of `len` bytes from offset `skip` on, if it is one.
     fn part(&self, skip: u32, len: u32) -> Option<Run> {
-        if u64::from(skip).wrapping_add(len.into()) > self.len() as u64 {
+        if u64::from(skip).wrapping_add(len.into()) > self.len().into() {
             return None;
         }
         Some(match self {
@@ -58,9 +58,9 @@ impl Run {
     }
 
     /// Length in bytes.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> u32 {
         match self {
-            Run::Head(_, len) | Run::Page(_, _, len) => *len as usize,
+            Run::Head(_, len) | Run::Page(_, _, len) => *len,
         }
     }
 
@@ -111,8 +111,7 @@ impl Runs {
 
     /// The next run, or its first `most` bytes. There is none at the end, or if what follows
     /// cannot be described as a run: packets in a packet, and memory that the CPU cannot read.
-    fn next(&mut self, most: usize) -> Option<Run> {
-        let most = u32::try_from(most).unwrap_or(u32::MAX);
+    fn next(&mut self, most: u32) -> Option<Run> {
         if self.shared.is_null() {
             let skb = self.skb.as_ptr();
             // SAFETY: The packet is valid by the type invariant.
@@ -174,20 +173,27 @@ impl<'a> RecvQueue<'a> {
         }
     }
 
+    #[inline]
     fn raw(&self) -> *mut bindings::sock {
         self.sk.as_raw()
     }
 
+    #[inline]
     fn tcp(&self) -> *mut bindings::tcp_sock {
         self.raw().cast()
     }
 
     /// Number of bytes in the queue; up to an urgent byte, if that is not part of the stream.
     #[expect(clippy::len_without_is_empty)]
+    #[inline]
     pub fn len(&mut self) -> usize {
-        if let Some(len) = self.len {
-            return len;
+        match self.len {
+            Some(len) => len,
+            None => self.ask_len(),
         }
+    }
+
+    fn ask_len(&mut self) -> usize {
         let tp = self.tcp();
         // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
         // `Sock`.
@@ -205,8 +211,20 @@ impl<'a> RecvQueue<'a> {
         len
     }
 
+    /// Whether nothing has arrived behind the first `at` bytes: no data, no urgent byte, and not
+    /// the end of the stream. Has to ask nobody.
+    #[inline]
+    pub fn ends_at(&self, at: usize) -> bool {
+        let tp = self.tcp();
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`.
+        let (urgent, end) = unsafe { ((*tp).urg_data, (*tp).rcv_nxt) };
+        urgent == 0 && end == self.seq_at(at)
+    }
+
     /// Where the queue begins in the stream. Different after bytes were taken out, but for a
     /// multiple of 4 GiB.
+    #[inline]
     pub fn begin(&self) -> u32 {
         self.seq_at(0)
     }
@@ -240,13 +258,23 @@ impl<'a> RecvQueue<'a> {
     }
 
     /// Forgets an urgent byte that was passed: it is not worth a `POLLPRI` any more.
+    #[inline]
     pub fn forget_urgent(&mut self) {
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`.
+        if unsafe { (*self.tcp()).urg_data } != 0 {
+            self.forget_passed_urgent();
+        }
+    }
+
+    #[cold]
+    fn forget_passed_urgent(&mut self) {
         let tp = self.tcp();
         // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
         // `Sock`. Others read the field at any time, so it is written with a single store.
         unsafe {
             let behind = (*tp).urg_seq.wrapping_sub((*tp).copied_seq);
-            if (*tp).urg_data != 0 && behind > c_int::MAX as u32 {
+            if behind > c_int::MAX as u32 {
                 (&raw mut (*tp).urg_data).write_volatile(0);
                 bindings::knet_tcp_fast_path_check(self.raw());
             }
@@ -283,15 +311,16 @@ impl<'a> RecvQueue<'a> {
     }
 
     /// The sequence number of the byte at offset `at`.
+    #[inline]
     fn seq_at(&self, at: usize) -> u32 {
         // SAFETY: The socket is valid and locked, and a `struct tcp_sock`.
         unsafe { (*self.tcp()).copied_seq }.wrapping_add(at as u32)
     }
 
     /// The `len` bytes from offset `at` on, if all of them are where a header was found.
-    fn near_by(&self, at: usize, len: usize) -> Option<Run> {
+    fn near_by(&self, at: usize, len: u32) -> Option<Run> {
         let (seq, run) = self.piece.as_ref()?;
-        run.part(self.seq_at(at).wrapping_sub(*seq), u32::try_from(len).ok()?)
+        run.part(self.seq_at(at).wrapping_sub(*seq), len)
     }
 
     /// The sequence number of the first byte of a packet in the queue (`TCP_SKB_CB()`).
@@ -311,23 +340,23 @@ impl<'a> RecvQueue<'a> {
         len: usize,
         mut f: impl FnMut(Run) -> Result,
     ) -> Result {
-        if let Some(run) = self.near_by(at, len) {
+        // A queue has less than 4 GiB.
+        let mut left = u32::try_from(len).map_err(|_| EFAULT)?;
+        if let Some(run) = self.near_by(at, left) {
             return f(run);
         }
-        let mut left = len;
         while left > 0 {
             let (skb, offset) = self.seek(at)?;
             // SAFETY: Packets in the queue are valid as long as the lock is held.
             let (mut runs, size) = unsafe { (Runs::new(skb, offset), (*skb.as_ptr()).len) };
-            let here = left.min(size.wrapping_sub(offset) as usize);
-            let mut done = 0usize;
-            while done < here {
-                let run = runs.next(here.wrapping_sub(done)).ok_or(ENOSPC)?;
-                done = done.wrapping_add(run.len());
+            let mut here = left.min(size.wrapping_sub(offset));
+            at = at.wrapping_add(here as usize);
+            left = left.wrapping_sub(here);
+            while here > 0 {
+                let run = runs.next(here).ok_or(ENOSPC)?;
+                here = here.wrapping_sub(run.len());
                 f(run)?;
             }
-            at = at.wrapping_add(here);
-            left = left.wrapping_sub(here);
         }
         Ok(())
     }
@@ -339,7 +368,7 @@ impl<'a> RecvQueue<'a> {
             None => {
                 let (skb, offset) = self.seek(at).ok()?;
                 // SAFETY: Packets in the queue are valid as long as the lock is held.
-                let run = unsafe { Runs::new(skb, offset) }.next(usize::MAX)?;
+                let run = unsafe { Runs::new(skb, offset) }.next(u32::MAX)?;
                 let start = run.part(0, 16);
                 // INVARIANT: The run begins where the packet was looked for.
                 self.piece = Some((self.seq_at(at), run));

@@ -180,6 +180,7 @@ impl TlsContext {
     }
 
     /// Whether a device may send pages without a copy.
+    #[inline]
     pub fn zerocopy_sendfile(&self) -> bool {
         self.load() & ZEROCOPY != 0
     }
@@ -190,6 +191,7 @@ impl TlsContext {
     }
 
     /// Whether the receiver does not expect padding.
+    #[inline]
     pub fn no_pad(&self) -> bool {
         self.load() & NO_PAD != 0
     }

@@ -42,15 +42,21 @@ struct Ahead {
 }
 
 impl Session<'_, '_, '_> {
+    /// Whether the cipher needs time.
+    pub(super) fn needs_time(&mut self) -> Result<bool> {
+        Ok(self.rx()?.request.shared_aead().is_some())
+    }
+
     /// Opens the record that is complete and those behind it that are as well, all at the same
     /// time, and puts them into the list: as many as cannot have more than `most` bytes of content
     /// together, up to the first that is not data. Returns whether any was opened; none is if there
-    /// are not at least two, or if the cipher does not need time.
+    /// are not at least two. Of use if the cipher [needs time](Session::needs_time).
     ///
     /// No record makes this fail. One that cannot be opened stays where it is, with those behind it,
     /// and what has to happen happens when somebody comes to open it by itself.
+    #[cold]
     pub(super) fn open_ahead(&mut self, most: usize, no_pad: bool) -> Result<bool> {
-        if self.rx()?.request.shared_aead().is_none() || !self.is_worth_it(most)? {
+        if !self.is_worth_it(most)? {
             return Ok(false);
         }
         let (openings, aheads) = self.prepare(most)?;

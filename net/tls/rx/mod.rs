@@ -161,6 +161,7 @@ impl Rx {
     /// Looks for a complete record.
     ///
     /// Fails with `ENOMEM` if it should be tried again.
+    #[inline]
     fn find(&mut self, queue: &mut RecvQueue<'_>, sk: &Sock, flags: alloc::Flags) -> Result {
         self.stream.look(queue, &self.keys.protection, sk, flags)
     }
@@ -255,7 +256,7 @@ impl Rx {
 }
 
 /// Finds out what was in a record that was opened into `plain`.
-#[inline]
+#[inline(always)]
 fn examine(protection: &Protection, frame: &Frame, plain: &[FragMut]) -> Result<Opened> {
     let text = frame
         .len

@@ -33,38 +33,51 @@ pub(super) fn work(len: usize) -> usize {
 /// The key has expired (`include/uapi/asm-generic/errno.h`), which the kernel crate has no name for.
 const EKEYEXPIRED: c_int = 127;
 
+/// How long a reader may wait.
+struct Clock {
+    nonblock: bool,
+    /// What is left, once it was asked for: mostly there is something to read.
+    timeout: Option<Timeout>,
+}
+
+impl Clock {
+    fn timeout(&mut self, locked: &Locked<'_>) -> &mut Timeout {
+        let nonblock = self.nonblock;
+        self.timeout
+            .get_or_insert_with(|| locked.receive_timeout(nonblock))
+    }
+}
+
 /// A socket that one reader has to itself.
 pub(super) struct Session<'a, 'l, 's> {
     pub(super) sk: &'a TlsSock<'s>,
     pub(super) locked: &'a mut Locked<'l>,
-    timeout: Timeout,
+    clock: Clock,
     /// Work since the backlog was looked at.
     pub(super) worked: usize,
 }
 
 impl<'a, 'l, 's> Session<'a, 'l, 's> {
     /// Waits until no other reader is at work.
+    #[inline]
     pub(super) fn begin(
         sk: &'a TlsSock<'s>,
         locked: &'a mut Locked<'l>,
         nonblock: bool,
     ) -> Result<Self> {
-        let flags = &sk.shared().rx;
-        let mut timeout = locked.receive_timeout(nonblock);
-        while flags.busy.get() {
-            if timeout.is_over() {
-                return Err(EAGAIN);
-            }
-            if let Some(rx) = locked.data().rx.as_mut() {
-                rx.contended = true;
-            }
-            locked.wait_clear(&sk.context().readers, &flags.busy, &mut timeout)?;
+        let mut clock = Clock {
+            nonblock,
+            timeout: None,
+        };
+        let busy = &sk.shared().rx.busy;
+        if busy.get() {
+            wait_turn(sk, locked, &mut clock)?;
         }
-        flags.busy.set(true);
+        busy.set(true);
         Ok(Self {
             sk,
             locked,
-            timeout,
+            clock,
             worked: 0,
         })
     }
@@ -86,14 +99,20 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
     ///
     /// `has_some` says whether the reader has got something already: then it leaves an error for
     /// the next one.
+    #[inline]
     pub(super) fn wait(&mut self, has_some: bool) -> Result<bool> {
         if self.rx()?.awaits_key {
             return Err(Error::from_errno(-EKEYEXPIRED));
         }
+        if self.is_ready()? {
+            return Ok(true);
+        }
+        self.wait_for_record(has_some)
+    }
+
+    #[inline(never)]
+    fn wait_for_record(&mut self, has_some: bool) -> Result<bool> {
         loop {
-            if self.is_ready()? {
-                return Ok(true);
-            }
             self.check_error(has_some)?;
             self.release_opened()?;
             self.locked.flush_backlog();
@@ -105,11 +124,14 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
             if self.locked.receive_is_over() {
                 return Ok(false);
             }
-            if self.timeout.is_over() {
+            let timeout = self.clock.timeout(self.locked);
+            if timeout.is_over() {
                 return Err(EAGAIN);
             }
-            self.locked
-                .wait_data(&self.sk.shared().rx.ready, &mut self.timeout)?;
+            self.locked.wait_data(&self.sk.shared().rx.ready, timeout)?;
+            if self.is_ready()? {
+                return Ok(true);
+            }
         }
     }
 
@@ -189,14 +211,32 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
             self.release_opened()?;
             self.locked.flush_backlog();
             if !gained {
-                if self.timeout.is_over() {
+                let timeout = self.clock.timeout(self.locked);
+                if timeout.is_over() {
                     return Err(EAGAIN);
                 }
-                self.locked.check_signal(&self.timeout)?;
+                self.locked.check_signal(timeout)?;
             }
         }
         Ok(())
     }
+}
+
+/// Waits until no reader is at work.
+#[cold]
+fn wait_turn(sk: &TlsSock<'_>, locked: &mut Locked<'_>, clock: &mut Clock) -> Result {
+    let busy = &sk.shared().rx.busy;
+    while busy.get() {
+        let timeout = clock.timeout(locked);
+        if timeout.is_over() {
+            return Err(EAGAIN);
+        }
+        if let Some(rx) = locked.data().rx.as_mut() {
+            rx.contended = true;
+        }
+        locked.wait_clear(&sk.context().readers, busy, timeout)?;
+    }
+    Ok(())
 }
 
 impl Drop for Session<'_, '_, '_> {

@@ -124,9 +124,10 @@ impl Call<'_, '_, '_, '_> {
         if self.out.msg.left() == 0 {
             return Ok(());
         }
-        let target = self.session.locked.receive_target(wait_all, len);
         while self.out.msg.left() > 0
-            && (self.out.copied < target || self.session.rx()?.stream.is_ready())
+            && (self.out.copied == 0
+                || self.session.rx()?.stream.is_ready()
+                || self.out.copied < self.session.locked.receive_target(wait_all, len))
             && self.session.wait(self.out.copied > 0)?
         {
             let before = self.out.copied;
@@ -136,7 +137,9 @@ impl Call<'_, '_, '_, '_> {
                 self.session.open_to_list()?;
                 // The end of a record is seen by those who take it, or look once more.
                 self.deliver_kept(i, !self.peek)?
-            } else if self.session.open_ahead(self.out.msg.left(), self.no_pad)? {
+            } else if self.session.needs_time()?
+                && self.session.open_ahead(self.out.msg.left(), self.no_pad)?
+            {
                 self.deliver_kept(0, true)?
             } else {
                 self.deliver_ready()?

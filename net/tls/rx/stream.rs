@@ -126,6 +126,7 @@ impl Stream {
     /// Looks whether the current record is complete, and has its header read.
     ///
     /// Fails with `ENOMEM` if the record has to be moved and there is no memory.
+    #[inline]
     pub(super) fn look(
         &mut self,
         queue: &mut RecvQueue<'_>,
@@ -133,9 +134,21 @@ impl Stream {
         sk: &Sock,
         flags: Flags,
     ) -> Result {
-        if self.ready || self.lost {
+        // Often the record that was opened was the last one.
+        if self.ready || self.lost || (self.stash.is_none() && queue.ends_at(self.opened)) {
             return Ok(());
         }
+        self.look_closely(queue, protection, sk, flags)
+    }
+
+    #[inline(never)]
+    fn look_closely(
+        &mut self,
+        queue: &mut RecvQueue<'_>,
+        protection: &Protection,
+        sk: &Sock,
+        flags: Flags,
+    ) -> Result {
         if self.stash.is_some() {
             return self.fill(queue, protection, sk);
         }

@@ -88,6 +88,10 @@ pub(crate) mod net {
                 self.queue.urgent.unwrap_or(self.queue.bytes.len())
             }
 
+            pub(crate) fn ends_at(&self, at: usize) -> bool {
+                self.queue.urgent.is_none() && self.queue.bytes.len() == at
+            }
+
             pub(crate) fn begin(&self) -> u32 {
                 self.queue.taken
             }
