@@ -3,6 +3,7 @@
 //! Opening several records at the same time, for ciphers that need time.
 
 use super::{
+    count_padding,
     examine,
     frame::Frame,
     list::{
@@ -13,7 +14,6 @@ use super::{
         work,
         Session, //
     },
-    recv::count_padding,
     Rx, //
 };
 use crate::{
@@ -88,7 +88,7 @@ impl Session<'_, '_, '_> {
                 break;
             }
             if no_pad {
-                count_padding(sk.net(), &opened);
+                count_padding(sk.net(), opened.last);
             }
             rx.done(&mut queue, sk, &opened);
             let looked = rx.find(&mut queue, sk, GFP_KERNEL);

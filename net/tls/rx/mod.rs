@@ -53,6 +53,7 @@ use knet::{
     },
     net::{
         mib::Counter,
+        ns::Net,
         recvq::RecvQueue,
         sock::{
             Guarded,
@@ -181,14 +182,16 @@ impl Rx {
     /// Opens the record that is complete, into `plain`. It stays where it is until it is
     /// [done](Self::done), and can be opened once more.
     ///
-    /// A record that cannot be opened is the end of the connection.
+    /// A record that cannot be opened is the end of the connection. With `no_pad` it counts if it
+    /// is not data without padding.
     fn open(
         &mut self,
         queue: &mut RecvQueue<'_>,
         sk: &Sock,
         plain: &mut [FragMut],
+        no_pad: bool,
     ) -> Result<Opened> {
-        self.try_open(queue, sk, plain).inspect_err(|_| {
+        self.try_open(queue, sk, plain, no_pad).inspect_err(|_| {
             sk.abort(EBADMSG);
         })
     }
@@ -218,6 +221,7 @@ impl Rx {
         queue: &mut RecvQueue<'_>,
         sk: &Sock,
         plain: &mut [FragMut],
+        no_pad: bool,
     ) -> Result<Opened> {
         let protection = &self.keys.protection;
         let frame = self.stream.frame().ok_or(EINVAL)?;
@@ -251,7 +255,23 @@ impl Rx {
                 }
             }
         }
-        examine(protection, &frame, plain)
+        let opened = examine(protection, &frame, plain);
+        if no_pad {
+            // What cannot be examined is padding from its beginning to its end.
+            count_padding(sk.net(), opened.map_or(0, |opened| opened.last));
+        }
+        opened
+    }
+}
+
+/// Counts a record that was expected to be data without padding, and is not. `last` is the last
+/// byte of its plaintext.
+fn count_padding(net: &Net, last: u8) {
+    if last != content_type::DATA {
+        net.inc(Counter::DecryptRetry);
+        if last == 0 {
+            net.inc(Counter::RxNoPadViolation);
+        }
     }
 }
 

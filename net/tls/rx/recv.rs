@@ -20,12 +20,10 @@ use kernel::prelude::*;
 use knet::{
     mm::FragMut,
     net::{
-        mib::Counter,
         msg::{
             Flags,
             RecvMsg, //
         },
-        ns::Net,
         tls_abi::{
             SOL_TLS,
             TLS_GET_RECORD_TYPE, //
@@ -204,10 +202,7 @@ impl Call<'_, '_, '_, '_> {
         let Self { session, out, .. } = self;
         let (rx, mut queue, sk) = session.parts()?;
         let (admitted, looked) = loop {
-            let opened = rx.open(&mut queue, sk, &mut scratch)?;
-            if self.no_pad {
-                count_padding(sk.net(), &opened);
-            }
+            let opened = rx.open(&mut queue, sk, &mut scratch, self.no_pad)?;
             match out.admit(opened.kind) {
                 Ok(true) => (),
                 other => break (other, Ok(())),
@@ -236,15 +231,5 @@ impl Call<'_, '_, '_, '_> {
             let _ = self.session.open_to_list();
         }
         admitted
-    }
-}
-
-/// Counts a record that was expected to be data without padding, and is not.
-pub(super) fn count_padding(net: &Net, opened: &Opened) {
-    if opened.last != content_type::DATA {
-        net.inc(Counter::DecryptRetry);
-        if opened.last == 0 {
-            net.inc(Counter::RxNoPadViolation);
-        }
     }
 }

@@ -178,6 +178,14 @@ TEST_F(pad, nothing_else)
 		EXPECT_EQ(0, tls_expect_got(l.fd[1], TLS_DATA, data, 100, 0));
 		EXPECT_EQ(0, tls_expect_error(l.fd[1], EBADMSG, 0));
 		EXPECT_EQ(0, tls_expect_error(l.fd[1], EBADMSG, 0));
+		/*
+		 * Padding that was not expected, for each call that had room
+		 * for it.
+		 */
+		if (on && zeroes[i / 2] < TLS_PLAIN_MAX)
+			EXPECT_COUNTED(3, 3);
+		else
+			EXPECT_COUNTED(0, 0);
 		tls_inlet_close(&l);
 	}
 	/* The tag was right: it does not count as an error. */
