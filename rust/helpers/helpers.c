@@ -335,14 +335,20 @@ void knet_init_delayed_work(struct delayed_work *work, work_func_t func)
 	INIT_DELAYED_WORK(work, func);
 }
 
-bool knet_schedule_delayed_work(struct delayed_work *work, unsigned long delay)
+struct workqueue_struct *knet_alloc_workqueue(const char *name)
 {
-	return schedule_delayed_work(work, delay);
+	return alloc_workqueue("%s", WQ_MEM_RECLAIM | WQ_PERCPU, 0, name);
 }
 
-bool knet_schedule_work_now(struct delayed_work *work)
+bool knet_queue_delayed_work(struct workqueue_struct *wq,
+			     struct delayed_work *work, unsigned long delay)
 {
-	return mod_delayed_work(system_percpu_wq, work, 0);
+	return queue_delayed_work(wq, work, delay);
+}
+
+bool knet_queue_work_now(struct workqueue_struct *wq, struct delayed_work *work)
+{
+	return mod_delayed_work(wq, work, 0);
 }
 
 void knet_mutex_init(struct mutex *lock, const char *name,

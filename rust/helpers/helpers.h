@@ -99,8 +99,10 @@ void knet_aead_request_set_tfm(struct aead_request *req,
 void knet_wake_up(struct wait_queue_head *wq);
 void knet_init_completion(struct completion *c);
 void knet_init_delayed_work(struct delayed_work *work, work_func_t func);
-bool knet_schedule_delayed_work(struct delayed_work *work, unsigned long delay);
-bool knet_schedule_work_now(struct delayed_work *work);
+struct workqueue_struct *knet_alloc_workqueue(const char *name);
+bool knet_queue_delayed_work(struct workqueue_struct *wq,
+			     struct delayed_work *work, unsigned long delay);
+bool knet_queue_work_now(struct workqueue_struct *wq, struct delayed_work *work);
 
 /* Locks */
 void knet_mutex_init(struct mutex *lock, const char *name,

@@ -283,12 +283,14 @@ impl<U: Ulp> Handle<U> {
     /// already. Does nothing if the socket is closed.
     pub fn schedule(&self, delay: u32) {
         let work = self.get().work.get();
-        // SAFETY: The work item is initialised. If it is disabled, C ignores this.
+        let queue = self.get().set.registry().queue();
+        // SAFETY: The work item is initialised. It is disabled when the socket is closed, and then
+        // C ignores this; until then the queue is there.
         unsafe {
             if delay == 0 {
-                bindings::knet_schedule_work_now(work);
+                bindings::knet_queue_work_now(queue, work);
             } else {
-                bindings::knet_schedule_delayed_work(work, msecs_to_jiffies(delay));
+                bindings::knet_queue_delayed_work(queue, work, msecs_to_jiffies(delay));
             }
         }
     }

@@ -31,6 +31,8 @@ use kernel::{
 pub struct Registry<U: Ulp> {
     ops: Opaque<bindings::tcp_ulp_ops>,
     in_use: Atomic<bool>,
+    /// Where work is done; there is one as long as the protocol is registered or a socket attached.
+    queue: Atomic<*mut bindings::workqueue_struct>,
     /// Number of sockets that are attached.
     sockets: Atomic<i32>,
     pub(super) sets: ProtoSets<U>,
@@ -46,6 +48,7 @@ impl<U: Ulp> Registry<U> {
         Self {
             ops: Opaque::zeroed(),
             in_use: Atomic::new(false),
+            queue: Atomic::new(core::ptr::null_mut()),
             sockets: Atomic::new(0),
             sets: ProtoSets::new(),
         }
@@ -53,6 +56,12 @@ impl<U: Ulp> Registry<U> {
 }
 
 impl<U: Ulp> Registry<U> {
+    /// Where the work of sockets is done, also when there is no memory: what they receive may be
+    /// what memory is waiting for.
+    pub(super) fn queue(&self) -> *mut bindings::workqueue_struct {
+        self.queue.load(Relaxed)
+    }
+
     /// A socket was attached.
     pub(super) fn attached(&self) {
         self.sockets.add(1, Relaxed);
@@ -93,15 +102,29 @@ fn register<U: Ulp>(module: &'static ThisModule) -> Result<&'static Registry<U>>
     if registry.in_use.xchg(true, Acquire) {
         return Err(EEXIST);
     }
-    let ops = registry.ops.get();
-    // SAFETY: `in_use` makes the memory ours, and C does not know it yet.
-    unsafe { ops.write(vtable::ulp_ops::<U>(module.as_ptr().cast())) };
-    // SAFETY: The structure is complete, and stays until it is unregistered.
-    let ret = to_result(unsafe { bindings::tcp_register_ulp(ops) });
+    let ret = register_in(registry, module);
     if ret.is_err() {
         registry.in_use.store(false, Release);
     }
     ret.map(|()| registry)
+}
+
+/// Fills the memory of `registry`, which belongs to the caller, and registers it.
+fn register_in<U: Ulp>(registry: &Registry<U>, module: &'static ThisModule) -> Result {
+    // SAFETY: The name is a string.
+    let queue = unsafe { bindings::knet_alloc_workqueue(U::NAME.as_char_ptr()) };
+    if queue.is_null() {
+        return Err(ENOMEM);
+    }
+    registry.queue.store(queue, Relaxed);
+    let ops = registry.ops.get();
+    // SAFETY: `in_use` makes the memory ours, and C does not know it yet.
+    unsafe { ops.write(vtable::ulp_ops::<U>(module.as_ptr().cast())) };
+    // SAFETY: The structure is complete, and stays until it is unregistered.
+    to_result(unsafe { bindings::tcp_register_ulp(ops) }).inspect_err(|_| {
+        // SAFETY: The queue is ours. No socket was attached, so nothing is in it.
+        unsafe { bindings::destroy_workqueue(queue) };
+    })
 }
 
 #[pinned_drop]
@@ -114,8 +137,11 @@ impl<U: Ulp> PinnedDrop for Registration<U> {
         while self.registry.sockets.load(Acquire) != 0 {
             fsleep(Delta::from_millis(10));
         }
-        // SAFETY: No socket is attached, and none will be.
-        unsafe { self.registry.sets.free() };
+        // SAFETY: No socket is attached, and none will be. They have disabled their work before.
+        unsafe {
+            self.registry.sets.free();
+            bindings::destroy_workqueue(self.registry.queue());
+        }
         self.registry.in_use.store(false, Release);
     }
 }
