@@ -223,6 +223,11 @@ struct sk_buff *knet_skb_next(struct sock *sk, struct sk_buff *skb)
 	return skb_peek_next(skb, &sk->sk_receive_queue);
 }
 
+struct sk_buff *knet_skb_merged_next(const struct sk_buff *skb)
+{
+	return skb->next;
+}
+
 struct skb_shared_info *knet_skb_shinfo(const struct sk_buff *skb)
 {
 	return skb_shinfo(skb);

@@ -70,6 +70,7 @@ bool knet_user_backed_iter(const struct iov_iter *iter);
 /* Packets */
 struct sk_buff *knet_skb_first(struct sock *sk);
 struct sk_buff *knet_skb_next(struct sock *sk, struct sk_buff *skb);
+struct sk_buff *knet_skb_merged_next(const struct sk_buff *skb);
 struct skb_shared_info *knet_skb_shinfo(const struct sk_buff *skb);
 struct page *knet_skb_frag_page(const skb_frag_t *frag);
 struct sk_buff *knet_alloc_skb(unsigned int size, bool atomic);

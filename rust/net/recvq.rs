@@ -78,15 +78,19 @@ impl Run {
     }
 }
 
-/// The runs of a packet, one after the other.
+/// The runs of a packet, one after the other, and then those of the packets that GRO has merged
+/// with it.
 ///
 /// # Invariants
 ///
-/// The packet is valid. `shared` is null as long as nothing was looked for, and then what belongs
-/// to the packet.
+/// `skb` is a valid packet: the first one, or, if `merged`, one of those in its list. `shared` is
+/// what belongs to the packet.
 struct Runs {
     skb: NonNull<bindings::sk_buff>,
     shared: *const bindings::skb_shared_info,
+    merged: bool,
+    /// The packet's own memory was not looked at yet.
+    at_head: bool,
     /// Index of the next fragment.
     next: usize,
     /// Bytes that are left out from there on.
@@ -103,23 +107,33 @@ impl Runs {
         // INVARIANT: As the caller promises.
         Self {
             skb,
-            shared: core::ptr::null(),
+            // SAFETY: As above.
+            shared: unsafe { bindings::knet_skb_shinfo(skb.as_ptr()) },
+            merged: false,
+            at_head: true,
             next: 0,
             skip,
         }
     }
 
     /// The next run, or its first `most` bytes. There is none at the end, or if what follows
-    /// cannot be described as a run: packets in a packet, and memory that the CPU cannot read.
+    /// cannot be described as a run: memory that the CPU cannot read, and packets merged with one
+    /// that was merged itself.
+    #[inline]
     fn next(&mut self, most: u32) -> Option<Run> {
-        if self.shared.is_null() {
+        match self.next_here(most) {
+            Some(run) => Some(run),
+            None => self.next_merged(most),
+        }
+    }
+
+    /// The next run of the current packet.
+    #[inline(always)]
+    fn next_here(&mut self, most: u32) -> Option<Run> {
+        if core::mem::take(&mut self.at_head) {
             let skb = self.skb.as_ptr();
             // SAFETY: The packet is valid by the type invariant.
-            let (head, data) = unsafe {
-                // INVARIANT: It belongs to the packet.
-                self.shared = bindings::knet_skb_shinfo(skb);
-                ((*skb).len.wrapping_sub((*skb).data_len), (*skb).data)
-            };
+            let (head, data) = unsafe { ((*skb).len.wrapping_sub((*skb).data_len), (*skb).data) };
             if let Some(len) = head.checked_sub(self.skip).filter(|len| *len > 0) {
                 // SAFETY: The packet's own memory has `head` bytes.
                 let ptr = unsafe { data.add(self.skip as usize) };
@@ -128,26 +142,78 @@ impl Runs {
             }
             self.skip = self.skip.wrapping_sub(head);
         }
-        // SAFETY: By the type invariant it is what belongs to a valid packet, with as many
-        // fragments as it says.
-        while self.next < usize::from(unsafe { (*self.shared).nr_frags }) {
-            // SAFETY: As above.
+        while self.next < self.frags() {
+            // SAFETY: By the type invariant it is what belongs to a valid packet, with as many
+            // fragments as it says.
             let (frag, len, offset) = unsafe {
                 let frag = (&raw const (*self.shared).frags).cast::<bindings::skb_frag_t>();
                 let frag = frag.add(self.next);
                 (frag, (*frag).len, (*frag).offset)
             };
-            self.next = self.next.wrapping_add(1);
             if self.skip < len {
                 // SAFETY: The fragment is valid.
                 let page = NonNull::new(unsafe { bindings::knet_skb_frag_page(frag) })?;
+                self.next = self.next.wrapping_add(1);
                 let skip = core::mem::take(&mut self.skip);
                 let len = len.wrapping_sub(skip).min(most);
                 return Some(Run::Page(page, offset.wrapping_add(skip), len));
             }
+            self.next = self.next.wrapping_add(1);
             self.skip = self.skip.wrapping_sub(len);
         }
         None
+    }
+
+    /// Number of fragments of the current packet.
+    #[inline]
+    fn frags(&self) -> usize {
+        // SAFETY: By the type invariant it is what belongs to a valid packet.
+        usize::from(unsafe { (*self.shared).nr_frags })
+    }
+
+    /// The next run, when the current packet has none.
+    #[cold]
+    fn next_merged(&mut self, most: u32) -> Option<Run> {
+        loop {
+            if self.next < self.frags() {
+                // Memory that the CPU cannot read.
+                return None;
+            }
+            self.go_on()?;
+            if let Some(run) = self.next_here(most) {
+                return Some(run);
+            }
+        }
+    }
+
+    /// Goes on to the next packet that is not left out, if there is one.
+    fn go_on(&mut self) -> Option<()> {
+        loop {
+            // SAFETY: Packet and shared data are valid by the type invariant. Packets in a list
+            // are valid as long as the first one is.
+            let next = unsafe {
+                let list = (*self.shared).frag_list;
+                match (self.merged, list.is_null()) {
+                    (false, _) => list,
+                    (true, true) => bindings::knet_skb_merged_next(self.skb.as_ptr()),
+                    (true, false) => return None,
+                }
+            };
+            self.skb = NonNull::new(next)?;
+            // SAFETY: The packet is valid.
+            let len = unsafe {
+                // INVARIANT: It is in the list of the first packet, and this belongs to it.
+                self.shared = bindings::knet_skb_shinfo(next);
+                (*next).len
+            };
+            self.merged = true;
+            if self.skip < len {
+                self.at_head = true;
+                self.next = 0;
+                return Some(());
+            }
+            self.skip = self.skip.wrapping_sub(len);
+        }
     }
 }
 
