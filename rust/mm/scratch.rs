@@ -101,13 +101,6 @@ pub struct Scratch<const SIZE: usize> {
     runs: Option<KBox<KVec<FragMut>>>,
 }
 
-impl<const SIZE: usize> Scratch<SIZE> {
-    /// Takes the memory away from the pool.
-    pub fn into_runs(mut self) -> KVec<FragMut> {
-        self.runs.take().map_or(KVec::new(), KBox::into_inner)
-    }
-}
-
 impl<const SIZE: usize> Deref for Scratch<SIZE> {
     type Target = [FragMut];
 

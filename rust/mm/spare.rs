@@ -19,11 +19,11 @@ const SLOTS: usize = 64;
 /// # Invariants
 ///
 /// Each slot is null, or a pointer from `KBox::into_raw()` that belongs to the slot.
-pub(super) struct Spare<T> {
+pub(super) struct Spare<T: Send> {
     slots: [Atomic<*mut T>; SLOTS],
 }
 
-impl<T> Spare<T> {
+impl<T: Send> Spare<T> {
     /// Nothing.
     pub(super) const fn new() -> Self {
         // INVARIANT: All slots are null.
@@ -48,9 +48,13 @@ impl<T> Spare<T> {
 }
 
 /// One of the slots of a [`Spare`].
-pub(super) struct Slot<'a, T>(&'a Atomic<*mut T>);
+///
+/// # Invariants
+///
+/// As for the slots of [`Spare`].
+pub(super) struct Slot<'a, T: Send>(&'a Atomic<*mut T>);
 
-impl<T> Slot<'_, T> {
+impl<T: Send> Slot<'_, T> {
     /// Takes what is there.
     #[inline]
     pub(super) fn take(&self) -> Option<KBox<T>> {
@@ -58,7 +62,7 @@ impl<T> Slot<'_, T> {
         if raw.is_null() {
             return None;
         }
-        // SAFETY: By the invariant of `Spare` the pointer came from `KBox::into_raw()`; it was
+        // SAFETY: By the type invariant the pointer came from `KBox::into_raw()`; it was
         // taken out, so it is ours.
         Some(unsafe { KBox::from_raw(raw) })
     }
