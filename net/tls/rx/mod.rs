@@ -183,17 +183,22 @@ impl Rx {
     /// [done](Self::done), and can be opened once more.
     ///
     /// A record that cannot be opened is the end of the connection. With `no_pad` it counts if it
-    /// is not data without padding.
+    /// is not data without padding. Without memory it fails with `ENOMEM`, and can be tried again.
+    #[inline(always)]
     fn open(
         &mut self,
         queue: &mut RecvQueue<'_>,
         sk: &Sock,
         plain: &mut [FragMut],
         no_pad: bool,
+        flags: alloc::Flags,
     ) -> Result<Opened> {
-        self.try_open(queue, sk, plain, no_pad).inspect_err(|_| {
-            sk.abort(EBADMSG);
-        })
+        self.try_open(queue, sk, plain, no_pad, flags)
+            .inspect_err(|e| {
+                if *e != ENOMEM {
+                    sk.abort(EBADMSG);
+                }
+            })
     }
 
     /// The most bytes of content that the record which is complete may have.
@@ -216,12 +221,14 @@ impl Rx {
         }
     }
 
+    #[inline(always)]
     fn try_open(
         &mut self,
         queue: &mut RecvQueue<'_>,
         sk: &Sock,
         plain: &mut [FragMut],
         no_pad: bool,
+        flags: alloc::Flags,
     ) -> Result<Opened> {
         let protection = &self.keys.protection;
         let frame = self.stream.frame().ok_or(EINVAL)?;
@@ -245,7 +252,7 @@ impl Rx {
                 Ok(()) => break,
                 // Too many pieces for one request: put them together.
                 Err(e) if e == ENOSPC && self.stream.stash().is_none() => {
-                    self.stream.collect(queue, GFP_KERNEL)?;
+                    self.stream.collect(queue, flags)?;
                 }
                 Err(e) => {
                     if e == EBADMSG {
@@ -373,12 +380,13 @@ pub(crate) fn work(sk: &TlsSock<'_>) {
 
 /// Looks for a complete record, in a task. Returns whether readers are to be told.
 pub(crate) fn look(locked: &mut Locked<'_>, shared: &Shared) -> Result<bool> {
+    let flags = locked.alloc_flags();
     let mut guarded = locked.guarded();
     let sock = guarded.sock();
     let (state, mut queue) = guarded.parts();
     match state.rx.as_mut() {
         Some(rx) => {
-            let found = rx.find(&mut queue, sock, GFP_KERNEL);
+            let found = rx.find(&mut queue, sock, flags);
             rx.publish(shared);
             found.map(|()| rx.stream.announce())
         }

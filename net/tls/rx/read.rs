@@ -189,7 +189,7 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
             .saturating_add(rx.keys.protection.tail_len());
         let mut room = list::Room::alloc(self.locked, len)?;
         let (rx, mut queue, sk) = self.parts()?;
-        let opened = rx.open(&mut queue, sk, room.as_mut_slice(), false)?;
+        let opened = rx.open(&mut queue, sk, room.as_mut_slice(), false, flags)?;
         rx.done(&mut queue, sk, &opened);
         rx.list.push(room.into_record(&opened))?;
         // The next record may be there as well. This one is not lost if that cannot be told now.

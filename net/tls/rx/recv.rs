@@ -202,7 +202,7 @@ impl Call<'_, '_, '_, '_> {
         let Self { session, out, .. } = self;
         let (rx, mut queue, sk) = session.parts()?;
         let (admitted, looked) = loop {
-            let opened = rx.open(&mut queue, sk, &mut scratch, self.no_pad)?;
+            let opened = rx.open(&mut queue, sk, &mut scratch, self.no_pad, GFP_KERNEL)?;
             match out.admit(opened.kind) {
                 Ok(true) => (),
                 other => break (other, Ok(())),
