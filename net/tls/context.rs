@@ -234,7 +234,7 @@ impl Ulp for Tls {
     }
 
     fn read_later(sk: &Handle<Self>) {
-        rx::read_later(sk);
+        rx::read_later(sk, 0);
     }
 
     fn close<'a>(sk: &TlsSock<'a>) -> Locked<'a> {

@@ -334,10 +334,10 @@ fn unpad(plain: &[FragMut], len: usize) -> Option<(u8, usize, u8)> {
     Some((kind, len, last))
 }
 
-/// A reader in the kernel cannot read where it was told to: tell it again in a task.
-pub(crate) fn read_later(sk: &Handle<Tls>) {
+/// A reader in the kernel cannot read now: tell it again in a task, after `delay` milliseconds.
+pub(crate) fn read_later(sk: &Handle<Tls>, delay: u32) {
     sk.shared().rx.later.set(true);
-    sk.schedule(0);
+    sk.schedule(delay);
 }
 
 /// TCP has received something. Returns whether readers are to be told.

@@ -159,7 +159,7 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         result
     }
 
-    /// Has somebody look for a complete record who has time to wait for memory.
+    /// Has somebody look for a complete record when there may be memory.
     pub(super) fn look_later(&self) {
         self.sk.handle().schedule(super::RETRY_MS);
     }

@@ -87,6 +87,11 @@ pub(crate) fn read_sock(
     while reader.wants_more() {
         let used = match feed(&mut session, reader, copied > 0) {
             Ok(Some(used)) => used,
+            Err(e) if copied == 0 && e == ENOMEM => {
+                // Nobody else would tell this reader of a record that it was told of already.
+                super::read_later(&sk.handle(), super::RETRY_MS);
+                return Err(EAGAIN);
+            }
             Err(e) if copied == 0 => return Err(e),
             _ => break,
         };
