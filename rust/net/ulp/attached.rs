@@ -283,7 +283,7 @@ impl<U: Ulp> Handle<U> {
     /// already. Does nothing if the socket is closed.
     pub fn schedule(&self, delay: u32) {
         let work = self.get().work.get();
-        let queue = self.get().set.registry().queue();
+        let queue = U::registry().queue();
         // SAFETY: The work item is initialised. It is disabled when the socket is closed, and then
         // C ignores this; until then the queue is there.
         unsafe {
