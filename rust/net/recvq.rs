@@ -186,34 +186,26 @@ impl Runs {
         }
     }
 
-    /// Goes on to the next packet that is not left out, if there is one.
+    /// Goes on to the next packet, if there is one.
     fn go_on(&mut self) -> Option<()> {
-        loop {
-            // SAFETY: Packet and shared data are valid by the type invariant. Packets in a list
-            // are valid as long as the first one is.
-            let next = unsafe {
-                let list = (*self.shared).frag_list;
-                match (self.merged, list.is_null()) {
-                    (false, _) => list,
-                    (true, true) => bindings::knet_skb_merged_next(self.skb.as_ptr()),
-                    (true, false) => return None,
-                }
-            };
-            self.skb = NonNull::new(next)?;
-            // SAFETY: The packet is valid.
-            let len = unsafe {
-                // INVARIANT: It is in the list of the first packet, and this belongs to it.
-                self.shared = bindings::knet_skb_shinfo(next);
-                (*next).len
-            };
-            self.merged = true;
-            if self.skip < len {
-                self.at_head = true;
-                self.next = 0;
-                return Some(());
+        // SAFETY: Packet and shared data are valid by the type invariant. Packets in a list are
+        // valid as long as the first one is.
+        let next = unsafe {
+            let list = (*self.shared).frag_list;
+            match (self.merged, list.is_null()) {
+                (false, _) => list,
+                (true, true) => bindings::knet_skb_merged_next(self.skb.as_ptr()),
+                (true, false) => return None,
             }
-            self.skip = self.skip.wrapping_sub(len);
-        }
+        };
+        // INVARIANT: It is in the list of the first packet, and `shared` is what belongs to it.
+        self.skb = NonNull::new(next)?;
+        // SAFETY: The packet is valid.
+        self.shared = unsafe { bindings::knet_skb_shinfo(next) };
+        self.merged = true;
+        self.at_head = true;
+        self.next = 0;
+        Some(())
     }
 }
 
