@@ -96,6 +96,14 @@ static int begin(struct tls_inlet *l, int family, uint16_t version, uint16_t cip
 	EXPECT_GT(TLS_FAULT_MAX, self->f.nth); \
 } while (0)
 
+static int so_error(int fd)
+{
+	socklen_t len = sizeof(int);
+	int err = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) ? -1 : err;
+}
+
 /*
  * After a call that gave ret bytes of these: the rest comes, and records that are
  * sent now. Returns 1 if it was the end of the connection instead.
@@ -113,6 +121,9 @@ static int goes_on(struct tls_inlet *l, const struct tls_fault *f, ssize_t ret, 
 		return tls_wrong("allocation %u", f->nth);
 	if (ret < 0 && err == EBADMSG)
 		return 1;
+	/* The module in C ends the connection. */
+	if (ret < 0 && tls_is_ours() && so_error(l->fd[1]))
+		return tls_wrong("allocation %u: there is an error", f->nth);
 	if (ret < 0)
 		ret = 0;
 	if (f->hit) {
