@@ -19,7 +19,6 @@ use crate::{
         Direction,
         Keys,
         Locked,
-        State,
         TlsSock, //
     },
     record::{
@@ -31,7 +30,10 @@ use crate::{
         self,
         Rx, //
     },
-    tx::Tx, //
+    tx::{
+        self,
+        Tx, //
+    }, //
 };
 use kernel::prelude::*;
 use knet::{
@@ -139,7 +141,7 @@ fn set_keys(
     locked: &mut Locked<'_>,
     value: &OptVal<'_>,
     direction: Direction,
-    install: impl FnOnce(&mut State, NewKeys<'_>) -> Result,
+    install: impl FnOnce(&mut Locked<'_>, NewKeys<'_>) -> Result,
 ) -> Result<bool> {
     let net = sk.sock().net();
     let (ok, error) = match direction {
@@ -167,7 +169,7 @@ fn set_keys(
     let mut info = Info::zeroed();
     let result = read_keys(value, others, &mut info).and_then(|new| {
         let (version, suite) = (new.protection.version(), new.protection.suite());
-        install(state, new)?;
+        install(locked, new)?;
         let abi = &sk.abi();
         abi.set_version(version.id());
         abi.set_cipher(suite.id);
@@ -182,14 +184,14 @@ fn set_keys(
 /// Sets the keys for sending, or replaces them.
 fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     // A key is not changed under a send that is under way.
-    let mut tx = sk.context().tx.lock_interruptible()?;
-    let mut locked = sk.lock();
-    let first = set_keys(sk, &mut locked, value, Direction::Tx, |state, new| {
+    let mut session = tx::Session::begin(sk)?;
+    let (tx, locked) = session.parts();
+    let first = set_keys(sk, locked, value, Direction::Tx, |locked, new| {
         match tx.as_mut() {
-            Some(tx) => tx.set_request(new.request)?,
+            Some(tx) => tx.set_request(locked, new.request)?,
             None => *tx = Some(Tx::new(new.request)),
         }
-        let keys = state.tx.insert(Keys::new(new.protection));
+        let keys = locked.data().tx.insert(Keys::new(new.protection));
         keys.set_info(new.info);
         Ok(())
     })?;
@@ -200,13 +202,14 @@ fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     let net = sk.sock().net();
     net.inc(Counter::TxSw);
     net.inc(Counter::CurrTxSw);
-    sk.switch_on(&mut locked, Half::Send)
+    sk.switch_on(locked, Half::Send)
 }
 
 /// Sets the keys for receiving, or replaces them.
 fn set_rx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     let mut locked = sk.lock();
-    let first = set_keys(sk, &mut locked, value, Direction::Rx, |state, new| {
+    let first = set_keys(sk, &mut locked, value, Direction::Rx, |locked, new| {
+        let state = locked.data();
         let rx = match state.rx.as_mut() {
             Some(rx) => {
                 rx.set_keys(new.protection, new.request, sk.shared());
@@ -320,9 +323,9 @@ fn get_no_pad(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
 
 fn set_max_payload(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     // An open record has been given its size.
-    let tx = sk.context().tx.lock_interruptible()?;
-    let _locked = sk.lock();
-    if tx.as_ref().is_some_and(|tx| tx.has_open_record()) {
+    let mut session = tx::Session::begin(sk)?;
+    let (tx, _) = session.parts();
+    if tx.as_ref().is_some_and(Tx::has_open_record) {
         return Err(EBUSY);
     }
     let mut bytes = [0; size_of::<u16>()];

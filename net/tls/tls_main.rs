@@ -17,6 +17,8 @@
 use kernel::prelude::*;
 
 #[forbid(unsafe_code)]
+mod balance;
+#[forbid(unsafe_code)]
 mod cipher;
 #[forbid(unsafe_code)]
 mod context;

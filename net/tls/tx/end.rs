@@ -5,11 +5,12 @@
 //! What was accepted goes out before, whatever it waits for: TCP's buffer may be full, a driver
 //! still at work, the record open. TCP buffers it from then on, so neither call waits for the
 //! peer. `shutdown()` does not wait for anything: the end of the stream is put off if need be, and
-//! sent by whoever is sending, or by the work.
+//! sent by the task that is sending, or by the work.
 
 use super::{
-    queue::Wait,
+    Stop,
     Tx,
+    Wait,
     RETRY_MS, //
 };
 use crate::{
@@ -19,18 +20,13 @@ use crate::{
     },
     record::content_type, //
 };
-use kernel::prelude::*;
-use knet::net::msg::Flags;
 
 /// Nothing more is to be sent. Returns whether TCP has got everything.
 pub(crate) fn shutdown(sk: &TlsSock<'_>, locked: &mut Locked<'_>) -> bool {
     match sk.context().tx.try_lock() {
         Some(mut tx) => tx.as_mut().is_none_or(|tx| tx.finish(sk, locked)),
-        None => {
-            // Whoever sends is told by TCP as soon as this returns.
-            sk.handle().schedule(RETRY_MS);
-            false
-        }
+        // Its owner sends the end when its session ends.
+        None => false,
     }
 }
 
@@ -49,32 +45,30 @@ impl Tx {
             return true;
         }
         self.enter(sk);
-        let pushed = self.push_all(sk, locked, Wait::No);
-        if self.queue.is_empty() {
-            return true;
-        }
-        match pushed {
-            Ok(()) => self.leave(sk, locked),
-            Err(e) if e == EAGAIN || e == ENOMEM => sk.handle().schedule(RETRY_MS),
+        match self.push_all(sk, locked, Wait::No) {
+            Ok(()) if self.queue.is_empty() => true,
+            Ok(()) => {
+                self.leave_rest(sk, locked);
+                false
+            }
+            Err(Stop::Full | Stop::Later(_)) => {
+                sk.handle().schedule(RETRY_MS);
+                false
+            }
             // The connection is gone.
-            Err(_) => return true,
+            Err(Stop::Gone(_) | Stop::Broken(_)) => true,
         }
-        false
     }
 
-    fn push_all(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>, wait: Wait) -> Result {
+    fn push_all(
+        &mut self,
+        sk: &TlsSock<'_>,
+        locked: &mut Locked<'_>,
+        wait: Wait,
+    ) -> Result<(), Stop> {
         self.close_record(sk, locked, content_type::DATA)?;
-        let reaped = self.queue.reap(wait);
-        while !self.queue.ready().is_empty() {
-            let n = locked.send_pages_now(self.queue.ready(), Flags::NOSIGNAL)?;
-            if n == 0 {
-                return Err(EAGAIN);
-            }
-            self.queue.consume(n);
-            let charge = self.charge.split(n);
-            locked.uncharge(charge);
-        }
-        reaped.map_err(|_| self.fail(locked))
+        self.reap(locked, wait)?;
+        self.push_now(locked)
     }
 
     /// Hands what was accepted to TCP, and gives everything back. TCP then closes as it would
@@ -83,7 +77,7 @@ impl Tx {
         if self.charge.bytes() == 0 && self.open.is_empty() && self.queue.is_empty() {
             return;
         }
-        // There is nobody to report an error to.
+        // The socket is closed: no caller could be told of an error.
         let _ = self.push_all(sk, locked, Wait::Uninterrupted);
         self.queue.clear();
         self.open.clear();

@@ -4,18 +4,21 @@
 //!
 //! * [`open`]: the record that is being filled, in the memory where its ciphertext will be;
 //! * [`queue`]: sealed records on their way to TCP;
+//! * [`session`]: one task at a time;
 //! * [`send`]: one call of `sendmsg()`;
 //! * [`quick`]: such a call without any detour;
 //! * [`end`]: `shutdown()` and `close()`.
 //!
-//! One task at a time sends: it holds the mutex of the [`Tx`], and then the socket's lock. TCP
-//! gives up the latter while it waits, so other tasks can still set options or be told of room.
+//! A task that sends holds the mutex of the [`Tx`], and then the socket's lock. It gives up the
+//! latter while it waits, so other tasks can still set options, shut the socket down, or be told of
+//! room.
 
 mod end;
 mod open;
 mod queue;
 mod quick;
 mod send;
+mod session;
 
 use crate::{
     context::{
@@ -23,10 +26,7 @@ use crate::{
         Tls,
         TlsSock, //
     },
-    record::{
-        content_type,
-        SequenceWrapped, //
-    }, //
+    record::SequenceWrapped, //
 };
 use kernel::prelude::*;
 use knet::{
@@ -44,20 +44,34 @@ use knet::{
     sync::Flag, //
 };
 use open::OpenRecord;
-use queue::Queue;
+use queue::{
+    Queue,
+    Unready,
+    Wait, //
+};
 
 pub(crate) use end::shutdown;
 pub(crate) use send::sendmsg;
+pub(crate) use session::{
+    splice_eof,
+    work,
+    write_space,
+    Session, //
+};
 
-/// Milliseconds after which work tries again when somebody else is sending. They will push what
-/// is queued themselves, most likely.
+/// Milliseconds after which work tries again to push what TCP had no memory for.
 const RETRY_MS: u32 = 10;
 
 /// What callbacks know of a sender.
 #[derive(Default)]
 pub(crate) struct Flags {
-    /// Sealed records are queued, and nobody is about to push them.
+    /// Sealed records are queued, and no task is about to push them.
     stalled: Flag,
+    /// There is an open record.
+    open: Flag,
+    /// The source of a splice has ended while another task had the mutex: that one closes the open
+    /// record. Written with the socket's lock.
+    splice_ended: Flag,
 }
 
 /// Told when an asynchronous driver has sealed a record.
@@ -96,9 +110,13 @@ impl Tx {
     }
 
     /// Seals with `request` from the open record on.
-    pub(crate) fn set_request(&mut self, request: Request) -> Result {
+    ///
+    /// Fails with `EBADMSG` if a record could not be sealed with the old key, and with `ENOMEM`.
+    pub(crate) fn set_request(&mut self, locked: &mut Locked<'_>, request: Request) -> Result {
         // Those that are sealed with the old key come first, also if the new one is faster.
-        self.queue.reap(queue::Wait::Uninterrupted)?;
+        if let Err(Stop::Broken(broken)) = self.reap(locked, Wait::Uninterrupted) {
+            return Err(broken.into());
+        }
         if self.open.has_job() {
             match request.shared_aead() {
                 Some(aead) => self
@@ -111,15 +129,20 @@ impl Tx {
         Ok(())
     }
 
-    /// Nothing can be sent any more: the peer would miss a record.
-    fn fail(&mut self, locked: &mut Locked<'_>) -> Error {
+    /// Ends the connection: a record could not be sealed, and the peer would miss it. Those before
+    /// it are good, and were accepted: TCP gets them first.
+    fn fail(&mut self, locked: &mut Locked<'_>) -> Broken {
         self.broken = true;
+        // If another one fails that was submitted before, this ends at that one.
+        let _ = self.queue.reap(Wait::Uninterrupted);
+        // Without memory in TCP they are lost, with the connection.
+        let _ = self.push_now(locked);
         self.queue.clear();
         self.open.clear();
         let all = self.charge.split(usize::MAX);
         locked.uncharge(all);
         locked.sock().abort(EBADMSG);
-        EBADMSG
+        Broken(())
     }
 
     /// Whether nothing waits, neither here nor for a driver, and the next record will not either.
@@ -133,18 +156,19 @@ impl Tx {
     }
 
     /// Seals the open record, if there is data in it.
-    fn close_record(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>, kind: u8) -> Result {
+    fn close_record(
+        &mut self,
+        sk: &TlsSock<'_>,
+        locked: &mut Locked<'_>,
+        kind: u8,
+    ) -> Result<(), Broken> {
         if self.open.is_empty() {
             return Ok(());
         }
-        self.seal(sk, locked, kind).map_err(|_| {
-            // What was sealed before is good.
-            let flags = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
-            let _ = self.flush(locked, flags, queue::Wait::ForAll);
-            self.fail(locked)
-        })
+        self.seal(sk, locked, kind).map_err(|_| self.fail(locked))
     }
 
+    /// Seals the open record. On any error it is lost.
     fn seal(&mut self, sk: &TlsSock<'_>, locked: &mut Locked<'_>, kind: u8) -> Result {
         let keys = locked.data().tx.as_mut().ok_or(EINVAL)?;
         let protection = &mut keys.protection;
@@ -177,8 +201,8 @@ impl Tx {
             let notify = Sealed(sk.handle());
             let (job, behind) = job.submit(&iv, &aad, text, dst, crypt_len, notify)?;
             self.queue.push_pending(job, header, runs, total)?;
-            if behind {
-                self.queue.reap(queue::Wait::Uninterrupted)?;
+            if behind && self.queue.reap(Wait::Uninterrupted).is_err() {
+                return Err(EBADMSG);
             }
         } else {
             self.open.seal(&mut self.request, &iv, &aad, crypt_len)?;
@@ -210,107 +234,120 @@ impl Tx {
             .reserve(self.open.runs(), self.open.has_job(), flags)
     }
 
-    /// Hands all sealed records to TCP, as far as it takes them.
-    fn flush(&mut self, locked: &mut Locked<'_>, flags: msg::Flags, wait: queue::Wait) -> Result {
-        let reaped = match self.queue.reap(wait) {
-            Err(e) if e == EBADMSG => return Err(self.fail(locked)),
+    /// Moves records that a driver has sealed to those that are ready for TCP. Ends the connection
+    /// if one has failed.
+    fn reap(&mut self, locked: &mut Locked<'_>, wait: Wait) -> Result<(), Stop> {
+        self.queue.reap(wait).map_err(|e| match e {
+            Unready::Signal(e) => Stop::Later(e),
+            Unready::Failed => self.fail(locked).into(),
+        })
+    }
+
+    /// Hands all sealed records to TCP, as far as it takes them without waiting. Of `flags` only
+    /// `MSG_MORE` counts.
+    fn push(&mut self, locked: &mut Locked<'_>, flags: msg::Flags, wait: Wait) -> Result<(), Stop> {
+        let reaped = match self.reap(locked, wait) {
+            broken @ Err(Stop::Broken(_)) => return broken,
             other => other,
         };
         while !self.queue.ready().is_empty() {
-            let n = match locked.send_pages(self.queue.ready(), flags) {
-                Ok(0) => return Err(EAGAIN),
-                Ok(n) => n,
-                Err(e) => {
-                    refused(locked, e);
-                    return Err(e);
-                }
-            };
-            self.queue.consume(n);
-            let charge = self.charge.split(n);
-            locked.uncharge(charge);
+            let mut with = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
+            // TCP keeps the end of what is marked until more comes or a timer fires. None comes
+            // before there is room, so what takes up the last of it goes out now.
+            if flags.any(msg::Flags::MORE) && locked.has_room(self.queue.bytes()) {
+                with = with.or(msg::Flags::MORE);
+            }
+            if self.queue.ends_message() && self.queue.is_ready() {
+                with = with.or(msg::Flags::EOR);
+            }
+            match locked.send_pages(self.queue.ready(), with) {
+                Ok(0) => return Err(Stop::Full),
+                Ok(n) => self.taken(locked, n),
+                Err(e) => return Err(refused(locked, e)),
+            }
         }
         reaped
     }
 
-    /// Begins to push: as long as this goes on, callbacks need not have it done by others.
-    fn enter(&self, sk: &TlsSock<'_>) {
-        sk.shared().tx.stalled.set(false);
+    /// Hands all that is ready to TCP, even if its buffer is full. Fails without memory, and when
+    /// TCP sends nothing any more.
+    fn push_now(&mut self, locked: &mut Locked<'_>) -> Result<(), Stop> {
+        while !self.queue.ready().is_empty() {
+            let mut with = msg::Flags::NOSIGNAL;
+            if self.queue.ends_message() && self.queue.is_ready() {
+                with = with.or(msg::Flags::EOR);
+            }
+            match locked.send_pages_now(self.queue.ready(), with) {
+                Ok(0) => return Err(Stop::Full),
+                Ok(n) => self.taken(locked, n),
+                Err(e) if e == EAGAIN => return Err(Stop::Full),
+                Err(e) => return Err(Stop::Gone(e)),
+            }
+        }
+        Ok(())
     }
 
-    /// Notes whether somebody else has to push what is left. Called before the lock is released.
-    fn leave(&self, sk: &TlsSock<'_>, locked: &Locked<'_>) {
-        if self.queue.is_empty() {
-            return;
-        }
-        sk.shared().tx.stalled.set(true);
-        if self.queue.first_is_done() {
-            // It was done before anybody could see the flag.
-            sk.handle().schedule(0);
-        } else if !self.queue.ready().is_empty() && locked.is_idle() {
-            // TCP had no memory, and nothing on the way whose arrival would make it call back.
-            sk.handle().schedule(RETRY_MS);
+    /// Notes that TCP has taken the first `n` bytes of the queue, and is charged for them.
+    fn taken(&mut self, locked: &mut Locked<'_>, n: usize) {
+        self.queue.consume(n);
+        let charge = self.charge.split(n);
+        locked.uncharge(charge);
+    }
+}
+
+/// A record is missing, the connection has ended, and the socket has its error. Made by
+/// [`Tx::fail`] alone.
+#[must_use]
+struct Broken(());
+
+impl From<Broken> for Error {
+    fn from(_: Broken) -> Self {
+        EBADMSG
+    }
+}
+
+/// Why a sender stops.
+enum Stop {
+    /// TCP has no room for all that is queued.
+    Full,
+    /// The call fails with this error, and nothing is lost: what is queued goes out later.
+    Later(Error),
+    /// TCP takes nothing any more.
+    Gone(Error),
+    /// Nothing can be sent any more.
+    Broken(Broken),
+}
+
+impl From<Error> for Stop {
+    fn from(e: Error) -> Self {
+        Self::Later(e)
+    }
+}
+
+impl From<Broken> for Stop {
+    fn from(broken: Broken) -> Self {
+        Self::Broken(broken)
+    }
+}
+
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Full => EAGAIN,
+            Stop::Later(e) | Stop::Gone(e) => e,
+            Stop::Broken(broken) => broken.into(),
         }
     }
 }
 
-/// TCP did not take what it was given. Unless it will later, that is the end of the connection.
-fn refused(locked: &Locked<'_>, e: Error) {
-    let later = e == EAGAIN || e == EINTR || e == ERESTARTSYS;
-    // After a shutdown it will, at the end of the call.
-    if !later && !locked.owes_end() {
+/// Says what it means that TCP has refused what it was given with `e`.
+fn refused(locked: &Locked<'_>, e: Error) -> Stop {
+    if e == EAGAIN {
+        return Stop::Full;
+    }
+    // After a shutdown it goes out when the session ends.
+    if !locked.owes_end() {
         locked.sock().abort(e);
     }
-}
-
-/// The source of a splice has ended, and the last piece was sent as if more were to come.
-pub(crate) fn splice_eof(sk: &TlsSock<'_>) {
-    let mut tx = sk.context().tx.lock();
-    let Some(tx) = tx.as_mut() else {
-        return;
-    };
-    let mut locked = sk.lock();
-    if !tx.has_open_record() {
-        return;
-    }
-    tx.enter(sk);
-    // There is nobody to report an error to. It is in the socket, or the work tries again.
-    let _ = tx
-        .close_record(sk, &mut locked, content_type::DATA)
-        .and_then(|()| tx.flush(&mut locked, msg::Flags::NONE, queue::Wait::ForAll));
-    tx.leave(sk, &locked);
-}
-
-/// TCP has room again: have the rest of the queue pushed, by a task.
-pub(crate) fn write_space(sk: &Handle<Tls>) {
-    if sk.shared().tx.stalled.get() {
-        sk.schedule(0);
-    }
-}
-
-/// Pushes what is queued, unless somebody else does.
-pub(crate) fn work(sk: &TlsSock<'_>) {
-    let stalled = sk.shared().tx.stalled.get();
-    if !stalled && !sk.sock().send_is_over() {
-        return;
-    }
-    let Some(mut tx) = sk.context().tx.try_lock() else {
-        sk.handle().schedule(RETRY_MS);
-        return;
-    };
-    let Some(tx) = tx.as_mut() else {
-        return;
-    };
-    let mut locked = sk.lock();
-    if locked.owes_end() {
-        tx.end(sk, &mut locked);
-        return;
-    }
-    if !stalled {
-        return;
-    }
-    tx.enter(sk);
-    let flags = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
-    // Errors stay in the socket. Without room, the next callback comes when there is some.
-    let _ = tx.flush(&mut locked, flags, queue::Wait::No);
-    tx.leave(sk, &locked);
+    Stop::Gone(e)
 }

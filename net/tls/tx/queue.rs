@@ -8,6 +8,7 @@
 
 use super::Sealed;
 use crate::{
+    balance::Balance,
     record::Prefix,
     vec::{
         self,
@@ -40,6 +41,18 @@ pub(super) enum Wait {
     Uninterrupted,
 }
 
+/// Why a driver's records are not all ready.
+///
+/// There is no conversion to an error number: a record that could not be sealed ends the
+/// connection, which [`Tx::reap`](super::Tx::reap) sees to.
+pub(super) enum Unready {
+    /// A signal came first.
+    Signal(Error),
+    /// A record could not be sealed. It was dropped, and so were those behind it; what is ready
+    /// came before it.
+    Failed,
+}
+
 /// A record that a driver works on.
 struct Pending {
     job: InFlight<Sealed>,
@@ -47,6 +60,8 @@ struct Pending {
     header: Prefix,
     /// Number of runs that it will be.
     runs: usize,
+    /// Length in bytes.
+    len: usize,
 }
 
 /// The queue.
@@ -56,9 +71,11 @@ pub(super) struct Queue {
     head: usize,
     pending: Lean<Pending>,
     /// Number of runs that `pending` will be.
-    pending_runs: usize,
+    pending_runs: Balance,
     /// Bytes in both.
-    bytes: usize,
+    bytes: Balance,
+    /// The last byte ends a message of a sender that has set `MSG_EOR`.
+    ends_message: bool,
 }
 
 impl Queue {
@@ -67,19 +84,35 @@ impl Queue {
             ready: Lean::new(),
             head: 0,
             pending: Lean::new(),
-            pending_runs: 0,
-            bytes: 0,
+            pending_runs: Balance::new(),
+            bytes: Balance::new(),
+            ends_message: false,
         }
     }
 
     /// Bytes that TCP has not got yet.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes.get()
     }
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes == 0
+        self.bytes() == 0
+    }
+
+    /// Notes that the message ends here for which the sender has set `MSG_EOR`.
+    pub(super) fn end_message(&mut self) {
+        self.ends_message = !self.is_empty();
+    }
+
+    /// Whether the queue ends with the end of such a message, and so must not grow.
+    pub(super) fn ends_message(&self) -> bool {
+        self.ends_message
+    }
+
+    /// Whether all that there is can be handed to TCP.
+    pub(super) fn is_ready(&self) -> bool {
+        self.pending.is_empty()
     }
 
     /// What TCP can have.
@@ -100,7 +133,7 @@ impl Queue {
         }
         vec::reserve(
             &mut self.ready,
-            self.pending_runs.saturating_add(runs),
+            self.pending_runs.get().saturating_add(runs),
             flags,
         )
     }
@@ -122,7 +155,7 @@ impl Queue {
         for run in record {
             self.push_run(run)?;
         }
-        self.bytes = self.bytes.saturating_add(len);
+        self.bytes.add(len);
         Ok(())
     }
 
@@ -134,50 +167,67 @@ impl Queue {
         runs: usize,
         len: usize,
     ) -> Result {
-        let pending = Pending { job, header, runs };
+        let pending = Pending {
+            job,
+            header,
+            runs,
+            len,
+        };
         // Room was reserved.
         self.pending
             .push_within_capacity(pending)
             .map_err(|_| ENOMEM)?;
-        self.pending_runs = self.pending_runs.saturating_add(runs);
-        self.bytes = self.bytes.saturating_add(len);
+        self.pending_runs.add(runs);
+        self.bytes.add(len);
         Ok(())
     }
 
     /// Moves records that a driver has sealed to those that are ready, in order.
     ///
-    /// Fails with `EBADMSG` if a record could not be sealed: that, and all behind it, cannot be
-    /// sent.
-    pub(super) fn reap(&mut self, wait: Wait) -> Result {
+    /// Only [`Tx::reap`](super::Tx::reap) calls this, and ends the connection if a record has
+    /// failed.
+    pub(super) fn reap(&mut self, wait: Wait) -> Result<(), Unready> {
         while let Some(first) = self.pending.first() {
             if !first.job.is_done() {
                 match wait {
                     Wait::No => break,
-                    Wait::ForAll => first.job.wait_interruptible()?,
+                    Wait::ForAll => first.job.wait_interruptible().map_err(Unready::Signal)?,
                     Wait::Uninterrupted => (),
                 }
             }
-            let Ok(Pending { job, header, runs }) = self.pending.remove(0) else {
+            let Ok(first) = self.pending.remove(0) else {
                 break;
             };
-            self.pending_runs = self.pending_runs.saturating_sub(runs);
-            let sealed = job.finish().and_then(|mut runs| {
-                write_header(&mut runs, header)?;
+            self.pending_runs.sub(first.runs);
+            let sealed = first.job.finish().and_then(|mut runs| {
+                write_header(&mut runs, first.header)?;
                 for run in runs {
                     self.push_run(run.freeze())?;
                 }
                 Ok(())
             });
             if sealed.is_err() {
-                return Err(EBADMSG);
+                self.bytes.sub(first.len);
+                self.drop_pending();
+                return Err(Unready::Failed);
             }
         }
         Ok(())
     }
 
+    /// Forgets the records that a driver works on, once it is done with them.
+    fn drop_pending(&mut self) {
+        for pending in self.pending.iter() {
+            self.pending_runs.sub(pending.runs);
+            self.bytes.sub(pending.len);
+        }
+        self.pending.clear();
+    }
+
     /// Notes that TCP has taken the first `n` bytes.
     pub(super) fn consume(&mut self, n: usize) {
-        self.bytes = self.bytes.saturating_sub(n);
+        self.bytes.sub(n);
+        self.ends_message &= !self.is_empty();
         let mut left = n;
         while let Some(run) = self.ready.as_mut_slice().get_mut(self.head) {
             if run.len() > left {
@@ -211,11 +261,7 @@ impl Queue {
 
     /// Forgets everything, once drivers are done with it.
     pub(super) fn clear(&mut self) {
-        self.ready.clear();
-        self.head = 0;
-        self.pending.clear();
-        self.pending_runs = 0;
-        self.bytes = 0;
+        *self = Self::new();
     }
 }
 

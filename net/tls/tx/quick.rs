@@ -8,6 +8,7 @@
 
 use super::{
     refused,
+    Stop,
     Tx, //
 };
 use crate::{
@@ -34,7 +35,7 @@ pub(super) fn seal(
     msg: &mut SendMsg<'_>,
     kind: u8,
     len: usize,
-) -> Result<Option<Frag>> {
+) -> Result<Option<Frag>, Stop> {
     if !tx.is_quiet() || !locked.has_room(0) {
         return Ok(None);
     }
@@ -74,7 +75,7 @@ pub(super) fn seal(
             protection.advance().map_err(|SequenceWrapped| EBADMSG)
         });
     if sealed.is_err() {
-        return Err(tx.fail(locked));
+        return Err(tx.fail(locked).into());
     }
     let mut record = run.freeze();
     record.trim_front(lead);
@@ -82,30 +83,38 @@ pub(super) fn seal(
 }
 
 /// Hands `record` to TCP. What that does not take now is queued, whatever the reason.
-pub(super) fn push(tx: &mut Tx, locked: &mut Locked<'_>, mut record: Frag, flags: Flags) -> Result {
-    let result = match locked.send_pages(core::slice::from_ref(&record), flags) {
+pub(super) fn push(
+    tx: &mut Tx,
+    locked: &mut Locked<'_>,
+    mut record: Frag,
+    flags: Flags,
+) -> Result<(), Stop> {
+    let stop = match locked.send_pages(core::slice::from_ref(&record), flags.or(Flags::NOSIGNAL)) {
         Ok(n) if n == record.len() => return Ok(()),
         Ok(n) => {
             record.trim_front(n);
-            Err(EAGAIN)
+            Stop::Full
         }
-        Err(e) => {
-            refused(locked, e);
-            Err(e)
-        }
+        Err(e) => refused(locked, e),
     };
     let len = record.len();
+    let eor = flags.any(Flags::EOR);
     let room = tx.queue.reserve(1, false, locked.alloc_flags());
     if room.is_ok() {
         if let Ok(charge) = locked.charge(len) {
             tx.charge.merge(charge);
         }
-        tx.queue.push(core::iter::once(record), len)?;
-        return result;
+        if tx.queue.push(core::iter::once(record), len).is_err() {
+            return Err(tx.fail(locked).into());
+        }
+        if eor {
+            tx.queue.end_message();
+        }
+        return Err(stop);
     }
     // It was accepted, so it must not be lost.
-    match locked.send_pages_now(core::slice::from_ref(&record), Flags::NOSIGNAL) {
-        Ok(n) if n == len => result,
-        _ => Err(tx.fail(locked)),
+    match locked.send_pages_now(core::slice::from_ref(&record), flags.or(Flags::NOSIGNAL)) {
+        Ok(n) if n == len => Ok(()),
+        _ => Err(tx.fail(locked).into()),
     }
 }

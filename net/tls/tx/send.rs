@@ -3,9 +3,11 @@
 //! One call of `sendmsg()`.
 
 use super::{
-    queue::Wait,
     quick,
-    Tx, //
+    Session,
+    Stop,
+    Tx,
+    Wait, //
 };
 use crate::{
     context::{
@@ -48,9 +50,10 @@ pub(crate) fn sendmsg(sk: &TlsSock<'_>, msg: &mut SendMsg<'_>) -> Result<usize> 
     if flags.without(ALLOWED) != Flags::NONE {
         return Err(EOPNOTSUPP);
     }
-    let mut tx = sk.context().tx.lock_interruptible()?;
-    let tx = tx.as_mut().ok_or(ENOTCONN)?;
-    let mut locked = sk.lock();
+    let mut session = Session::begin(sk)?;
+    let (Some(tx), locked) = session.parts() else {
+        return Err(ENOTCONN);
+    };
     if flags.any(Flags::MORE) && flags.any(Flags::EOR) {
         return Err(EINVAL);
     }
@@ -63,25 +66,16 @@ pub(crate) fn sendmsg(sk: &TlsSock<'_>, msg: &mut SendMsg<'_>) -> Result<usize> 
         flags,
         kind: content_type::DATA,
         accepted: 0,
-        refused: false,
+        timeout: None,
     };
-    let result = match call.quick(tx, &mut locked) {
-        Ok(false) => {
-            tx.enter(sk);
-            call.run(tx, &mut locked)
-        }
-        done => done.map(|_| ()),
-    };
-    let result = result.map_err(|e| locked.send_error(flags, e));
-    if result.is_err() && locked.owes_end() {
-        tx.end(sk, &mut locked);
-    } else {
-        tx.leave(sk, &locked);
-    }
+    let result = call.run(tx, locked);
     if call.accepted > 0 {
+        // An error of the connection is left to the next call.
         return Ok(call.accepted);
     }
-    result.map(|()| 0)
+    result
+        .map(|()| 0)
+        .map_err(|stop| locked.send_error(flags, stop.into()))
 }
 
 /// What one call works with.
@@ -93,13 +87,22 @@ struct Call<'a, 'b> {
     kind: u8,
     /// Bytes taken from the message.
     accepted: usize,
-    /// TCP took less than it was offered.
-    refused: bool,
+    /// How long the call may still wait, once it had to.
+    timeout: Option<Timeout>,
 }
 
 impl Call<'_, '_> {
+    fn run(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result<(), Stop> {
+        if self.quick(tx, locked)? {
+            return Ok(());
+        }
+        tx.enter(self.sk);
+        self.take_all(tx, locked)
+    }
+
     /// Sends a message that is one record at once, if that is so. Returns whether it was done.
-    fn quick(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result<bool> {
+    #[inline]
+    fn quick(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result<bool, Stop> {
         let max = usize::from(self.sk.abi().max_payload());
         let len = self.msg.left();
         if self.msg.has_control() || self.flags.any(quick::OTHERWISE) || len == 0 || len > max {
@@ -109,16 +112,15 @@ impl Call<'_, '_> {
         let Some(record) = quick::seal(tx, locked, self.msg, self.kind, len)? else {
             return Ok(false);
         };
-        self.accepted = len;
-        quick::push(tx, locked, record, self.flags).inspect_err(|e| {
-            if *e == EBADMSG {
-                self.accepted = 0;
-            }
-        })?;
-        Ok(true)
+        let pushed = quick::push(tx, locked, record, self.flags);
+        if !matches!(pushed, Err(Stop::Broken(_))) {
+            self.accepted = len;
+        }
+        pushed.map(|()| true)
     }
 
-    fn run(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result {
+    /// Takes all of the message, and hands it to TCP.
+    fn take_all(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result<(), Stop> {
         let mut filled = Ok(());
         if self.msg.has_control() {
             filled = self.control(tx, locked);
@@ -126,33 +128,62 @@ impl Call<'_, '_> {
         if filled.is_ok() {
             filled = self.fill(tx, locked);
         }
-        // An empty message is no reason to wait for those before, nor is an error of TCP's to ask
-        // it again.
-        if tx.queue.is_empty() || self.refused || (self.accepted == 0 && !self.msg.has_control()) {
+        // An empty message is no reason to wait for those before.
+        if tx.queue.is_empty() || (self.accepted == 0 && !self.msg.has_control()) {
             return filled;
         }
-        // With more to come, a driver may take its time.
-        let wait = if self.flags.any(Flags::MORE) {
-            Wait::No
-        } else {
-            Wait::ForAll
-        };
-        let pushed = self.push(tx, locked, wait);
-        filled.and(pushed)
+        if self.flags.any(Flags::EOR) && self.accepted > 0 && !tx.has_open_record() {
+            tx.queue.end_message();
+        }
+        match filled {
+            Ok(()) => {
+                // With more to come, a driver may take its time.
+                let more = self.flags.any(Flags::MORE);
+                self.push(tx, locked, if more { Wait::No } else { Wait::ForAll })
+            }
+            Err(Stop::Full | Stop::Later(_)) => filled.and(self.offer(tx, locked)),
+            gone => gone,
+        }
     }
 
-    fn push(&mut self, tx: &mut Tx, locked: &mut Locked<'_>, wait: Wait) -> Result {
-        tx.flush(locked, self.flags, wait).inspect_err(|e| {
-            self.refused = true;
-            if *e == EBADMSG {
-                // What was accepted does not go out.
-                self.accepted = 0;
+    /// Hands what is queued to TCP, as far as it takes it now.
+    fn offer(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result<(), Stop> {
+        self.count(tx.push(locked, self.flags, Wait::No))
+    }
+
+    /// Hands what is queued to TCP, and waits as long as the call may until it has taken all of it.
+    fn push(&mut self, tx: &mut Tx, locked: &mut Locked<'_>, wait: Wait) -> Result<(), Stop> {
+        loop {
+            match tx.push(locked, self.flags, wait) {
+                Err(Stop::Full) => self.wait_memory(locked)?,
+                done => return self.count(done),
             }
+        }
+    }
+
+    /// Counts nothing as accepted if a record is missing: it is not known which one.
+    fn count(&mut self, pushed: Result<(), Stop>) -> Result<(), Stop> {
+        if matches!(pushed, Err(Stop::Broken(_))) {
+            self.accepted = 0;
+        }
+        pushed
+    }
+
+    /// Gives up the lock until TCP has room.
+    fn wait_memory(&mut self, locked: &mut Locked<'_>) -> Result<(), Stop> {
+        let flags = self.flags;
+        let timeout = self
+            .timeout
+            .get_or_insert_with(|| locked.send_timeout(flags));
+        locked.wait_memory(timeout).map_err(|e| match e {
+            EAGAIN => Stop::Full,
+            EPIPE => Stop::Gone(e),
+            _ => Stop::Later(e),
         })
     }
 
     /// Learns the content type from the control messages. Data of another type goes out first.
-    fn control(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result {
+    fn control(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result<(), Stop> {
         let mut kind = None;
         for cmsg in self.msg.control() {
             let cmsg = cmsg?;
@@ -160,29 +191,28 @@ impl Call<'_, '_> {
                 continue;
             }
             if cmsg.kind != TLS_SET_RECORD_TYPE || self.flags.any(Flags::MORE) {
-                return Err(EINVAL);
+                return Err(EINVAL.into());
             }
             kind = Some(*cmsg.data.first().ok_or(EINVAL)?);
             tx.close_record(self.sk, locked, content_type::DATA)?;
         }
         self.kind = kind.ok_or(EINVAL)?;
-        match self.push(tx, locked, Wait::No) {
-            Err(e) if e != EAGAIN => Err(e),
-            _ => Ok(()),
+        match self.offer(tx, locked) {
+            Err(Stop::Full) => Ok(()),
+            other => other,
         }
     }
 
     /// Takes all of the message, record by record.
-    fn fill(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result {
-        let mut timeout = locked.send_timeout(self.flags);
+    fn fill(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result<(), Stop> {
         loop {
             let left = self.msg.left();
             if left == 0 {
                 return Ok(());
             }
             locked.sock().may_send()?;
-            if !locked.has_room(tx.queue.bytes()) {
-                self.wait_for_room(tx, locked, &mut timeout)?;
+            if tx.queue.ends_message() || !locked.has_room(tx.queue.bytes()) {
+                self.wait_for_room(tx, locked)?;
                 continue;
             }
 
@@ -191,30 +221,31 @@ impl Call<'_, '_> {
             let len = left.min(room);
             let mut full = left >= room || tx.open.is_full();
             if !tx.open.is_full() {
-                match tx.reserve(locked, max, len) {
-                    Ok(()) => (),
-                    Err(_) => {
-                        // What is sealed may be what uses up the memory.
-                        self.push(tx, locked, Wait::ForAll)?;
-                        self.drop_empty(tx, locked);
-                        locked.wait_memory(&mut timeout)?;
-                        continue;
-                    }
+                if tx.reserve(locked, max, len).is_err() {
+                    // What is sealed may be what uses up the memory.
+                    self.push(tx, locked, Wait::ForAll)?;
+                    self.drop_empty(tx, locked);
+                    self.wait_memory(locked)?;
+                    continue;
                 }
                 if let Err(e) = self.take(tx, len) {
                     self.drop_empty(tx, locked);
-                    return Err(e);
+                    return Err(e.into());
                 }
                 full = full || tx.open.is_full();
             }
             if full || !self.flags.any(Flags::MORE) {
                 let len = tx.open.len();
-                if let Err(e) = tx.close_record(self.sk, locked, self.kind) {
+                if let Err(broken) = tx.close_record(self.sk, locked, self.kind) {
                     self.accepted = self.accepted.saturating_sub(len);
-                    return Err(e);
+                    return Err(broken.into());
                 }
                 if tx.queue.bytes() >= BATCH {
-                    self.push(tx, locked, Wait::No)?;
+                    match self.offer(tx, locked) {
+                        // There is room for more, or it is waited for above.
+                        Ok(()) | Err(Stop::Full) => (),
+                        stop => return stop,
+                    }
                 }
             }
         }
@@ -240,16 +271,12 @@ impl Call<'_, '_> {
     }
 
     /// Pushes what is queued, and waits until TCP can take more.
-    fn wait_for_room(
-        &mut self,
-        tx: &mut Tx,
-        locked: &mut Locked<'_>,
-        timeout: &mut Timeout,
-    ) -> Result {
+    fn wait_for_room(&mut self, tx: &mut Tx, locked: &mut Locked<'_>) -> Result<(), Stop> {
         self.push(tx, locked, Wait::ForAll)?;
-        if !locked.has_room(0) {
+        // TCP has all of it. A queue that is not empty now would make this a loop without end.
+        if !locked.has_room(tx.queue.bytes()) {
             locked.want_room();
-            locked.wait_memory(timeout)?;
+            self.wait_memory(locked)?;
         }
         Ok(())
     }
