@@ -19,14 +19,14 @@ use crate::{
 use kernel::prelude::*;
 
 impl Sock {
-    /// Fails as a sender has to when nothing can be sent: with the error that is waiting to be
-    /// reported, which stays there, or with `EPIPE`.
+    /// Fails when nothing can be sent: with `EPIPE` after a shutdown or the end of the connection,
+    /// which [`LockedSock::send_error`] turns into the connection's error if that was not reported
+    /// yet; otherwise with the error that is waiting to be reported, which stays there.
     pub fn may_send(&self) -> Result {
-        self.error()?;
         if self.send_is_over() {
             return Err(EPIPE);
         }
-        Ok(())
+        self.error()
     }
 
     /// Whether nothing more may be sent: it was shut down, or the connection is gone.
