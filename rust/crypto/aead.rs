@@ -34,11 +34,10 @@ use kernel::{
         to_result, //
     },
     prelude::*,
-    sync::Arc,
-    types::Opaque, //
+    sync::Arc, //
 };
 
-/// Bytes of an initialisation vector, for all algorithms.
+/// Bytes of the longest initialisation vector that a request has room for.
 pub(super) const IV_LEN: usize = 16;
 
 /// The most bytes of additional data that a request keeps apart from the text.
@@ -55,7 +54,7 @@ pub(super) const SRC_MAX: usize = 40;
 /// # Invariants
 ///
 /// `tfm` is a valid transform that belongs to this value; its key and the length of its tag were
-/// set.
+/// set. Its IV has at most [`IV_LEN`] bytes.
 pub struct Aead {
     tfm: NonNull<bindings::crypto_aead>,
 }
@@ -74,9 +73,13 @@ impl Aead {
         let tfm = unsafe { bindings::crypto_alloc_aead(algorithm.as_char_ptr(), 0, 0) };
         let tfm = from_err_ptr(tfm)?;
         let tfm = NonNull::new(tfm).ok_or(ENOMEM)?;
-        // INVARIANT: The transform is ours. It is not used before the key is set: until then
-        // errors return below.
+        // INVARIANT: The transform is ours. It is not used before the rest of the invariant holds:
+        // until then errors return below.
         let this = Self { tfm };
+        // SAFETY: `tfm` is valid.
+        if unsafe { bindings::knet_crypto_aead_ivsize(tfm.as_ptr()) } as usize > IV_LEN {
+            return Err(EINVAL);
+        }
         // SAFETY: `tfm` is valid, and so is `key` for its length.
         to_result(unsafe {
             bindings::crypto_aead_setkey(tfm.as_ptr(), key.as_ptr(), key.len() as u32)
@@ -175,6 +178,8 @@ pub(super) struct Inner {
     owner: Owner,
     iv: [u8; IV_LEN],
     aad: [u8; AAD_MAX],
+    /// Who waits for the request.
+    wait: bindings::crypto_wait,
     /// Followed by as many bytes as the implementation asked for. Must be last.
     req: bindings::aead_request,
 }
@@ -184,8 +189,9 @@ pub(super) struct Inner {
 /// # Invariants
 ///
 /// `inner` belongs to this value. Its `req` is for the transform of its `owner`, and is followed
-/// by as many bytes as that transform asks for. No request is under way, but for the time that the
-/// caller of [`Request::start`] answers for. `aad_buf` is the `aad` of `inner`.
+/// by as many bytes as that transform asks for; its `wait` is initialised, and is what completion
+/// is reported to unless [`Request::set_callback`] was called. No request is under way, but for the
+/// time that the caller of [`Request::start`] answers for. `aad_buf` is the `aad` of `inner`.
 pub struct Request {
     inner: NonNull<Inner>,
     aad_buf: Buf,
@@ -236,6 +242,12 @@ impl Request {
             (&raw mut (*ptr).owner).write(owner);
             bindings::knet_aead_request_set_tfm(&raw mut (*ptr).req, tfm);
             (*ptr).req.iv = (&raw mut (*ptr).iv).cast();
+            bindings::knet_init_completion(&raw mut (*ptr).wait.completion);
+            // Also where the implementation says that it completes requests at once.
+            let base = &mut (*ptr).req.base;
+            base.complete = Some(bindings::crypto_req_done);
+            base.data = (&raw mut (*ptr).wait).cast();
+            base.flags = bindings::CRYPTO_TFM_REQ_MAY_BACKLOG;
         }
         // SAFETY: The buffer is part of memory from `kmalloc()`.
         let aad_buf = unsafe { Buf::new((&raw const (*ptr).aad).cast(), AAD_MAX as u32) };
@@ -243,7 +255,8 @@ impl Request {
         Ok(Self { inner, aad_buf })
     }
 
-    /// Sets the function that C calls when it completes the request, if it does so later.
+    /// Sets the function that C calls when it completes the request, if it does so later. There is
+    /// nothing to [wait](Request::wait) for any more.
     ///
     /// # Safety
     ///
@@ -257,7 +270,6 @@ impl Request {
         let base = unsafe { &mut (*self.inner.as_ptr()).req.base };
         base.complete = done;
         base.data = data;
-        base.flags = bindings::CRYPTO_TFM_REQ_MAY_BACKLOG;
     }
 
     fn owner(&self) -> &Owner {
@@ -334,7 +346,8 @@ impl Request {
         }
     }
 
-    /// Starts the request and returns when it is done, whether or not the driver needs time.
+    /// Starts the request and returns when it is done, whether or not the driver needs time, and
+    /// whether or not it is marked as one that does.
     ///
     /// # Safety
     ///
@@ -348,49 +361,29 @@ impl Request {
         src: *mut bindings::scatterlist,
         dst: *mut bindings::scatterlist,
     ) -> Result {
-        let ret = if self.shared_aead().is_some() {
-            // SAFETY: As the caller promises.
-            unsafe { self.run_and_wait(op, aad_len, len, src, dst) }
-        } else {
-            // SAFETY: As the caller promises. The implementation completes requests at once.
-            unsafe { self.start(op, aad_len, len, src, dst) }
-        };
-        // Mostly all went well, and there is nothing to convert by a call.
+        // SAFETY: As the caller promises; this function does not return before completion.
+        let ret = unsafe { self.start(op, aad_len, len, src, dst) };
+        // Mostly all went well, and there is nothing to wait for, or to convert by a call.
         if ret == 0 {
             return Ok(());
         }
-        to_result(ret)
+        to_result(self.wait(ret))
     }
 
-    /// Starts the request, and waits until it has completed.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Request::start`].
+    /// Waits until the request has completed, if C has said so when it was started: `ret` is what
+    /// [`Request::start`] has returned. Returns what C has to say about the request.
     #[inline(never)]
-    unsafe fn run_and_wait(
-        &mut self,
-        op: Op,
-        aad_len: usize,
-        len: usize,
-        src: *mut bindings::scatterlist,
-        dst: *mut bindings::scatterlist,
-    ) -> c_int {
-        let wait = Opaque::<bindings::crypto_wait>::zeroed();
-        let wait = wait.get();
-        // SAFETY: `crypto_req_done()` takes a pointer to a `struct crypto_wait`, and this one lives
-        // until the request has completed. The rest is as the caller promises; this function does
-        // not return before completion.
+    pub(super) fn wait(&mut self, ret: c_int) -> c_int {
+        if ret != EINPROGRESS.to_errno() && ret != EBUSY.to_errno() {
+            return ret;
+        }
+        // SAFETY: By the type invariants `inner` is valid, and its completion is initialised. It is
+        // completed by `crypto_req_done()` once for each request that C completes later, having
+        // written the error.
         unsafe {
-            bindings::knet_init_completion(&raw mut (*wait).completion);
-            self.set_callback(Some(bindings::crypto_req_done), wait.cast());
-            let ret = self.start(op, aad_len, len, src, dst);
-            if ret == EINPROGRESS.to_errno() || ret == EBUSY.to_errno() {
-                bindings::wait_for_completion(&raw mut (*wait).completion);
-                (*wait).err
-            } else {
-                ret
-            }
+            let wait = &raw mut (*self.inner.as_ptr()).wait;
+            bindings::wait_for_completion(&raw mut (*wait).completion);
+            (*wait).err
         }
     }
 

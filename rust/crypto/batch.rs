@@ -29,13 +29,11 @@ use kernel::{
     alloc::Flags,
     error::to_result,
     prelude::*,
-    sync::Arc,
-    types::Opaque, //
+    sync::Arc, //
 };
 
 /// What C uses while it decrypts a record.
 struct Job {
-    wait: Opaque<bindings::crypto_wait>,
     request: Request,
     src_room: [MaybeUninit<bindings::scatterlist>; SRC_MAX],
     dst_room: [MaybeUninit<bindings::scatterlist>; DST_MAX],
@@ -74,7 +72,6 @@ impl Opening {
         // In its place: the room for tables is too much for the stack.
         let mut job = KBox::try_init(
             try_init!(Job {
-                wait: Opaque::zeroed(),
                 request: Request::with_shared(aead.clone(), flags)?,
                 src_room: [const { MaybeUninit::uninit() }; SRC_MAX],
                 dst_room: [const { MaybeUninit::uninit() }; DST_MAX],
@@ -152,28 +149,18 @@ impl Opening {
             Ok(tables) => tables,
             Err(e) => return e.to_errno(),
         };
-        // SAFETY: `crypto_req_done()` takes a pointer to a `struct crypto_wait`. This one, and the
-        // tables, are in the job; the caller leaves all of it alone until the request has
-        // completed. No reference to those parts is made until then.
-        unsafe {
-            let wait = (&raw mut (*job).wait).cast::<bindings::crypto_wait>();
-            bindings::knet_init_completion(&raw mut (*wait).completion);
-            request.set_callback(Some(bindings::crypto_req_done), wait.cast());
-            request.start(Op::Open, self.aad_len, self.len, src, dst)
-        }
+        // SAFETY: `open_tables()` has checked the lengths. The tables are in the job, and `dst` is
+        // this value's; the caller leaves all of it and the queue alone until the request has
+        // completed.
+        unsafe { request.start(Op::Open, self.aad_len, self.len, src, dst) }
     }
 
     /// Waits until the request has completed, if it was started and has not done so at once.
     fn wait(&mut self) {
-        if self.ret == EINPROGRESS.to_errno() || self.ret == EBUSY.to_errno() {
-            // SAFETY: The job is ours, and its completion was initialised when the request was
-            // started. The error is written before it is completed.
-            self.ret = unsafe {
-                let wait = (&raw mut (*self.job.as_ptr()).wait).cast::<bindings::crypto_wait>();
-                bindings::wait_for_completion(&raw mut (*wait).completion);
-                (*wait).err
-            };
-        }
+        // SAFETY: The job is ours. The driver, which may be at work on it, does not touch the
+        // `Request`, but what that points to.
+        let request = unsafe { &mut (*self.job.as_ptr()).request };
+        self.ret = request.wait(self.ret);
     }
 }
 

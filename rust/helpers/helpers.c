@@ -319,6 +319,11 @@ bool knet_crypto_aead_is_async(struct crypto_aead *tfm)
 	return crypto_aead_alg(tfm)->base.cra_flags & CRYPTO_ALG_ASYNC;
 }
 
+unsigned int knet_crypto_aead_ivsize(struct crypto_aead *tfm)
+{
+	return crypto_aead_ivsize(tfm);
+}
+
 void knet_aead_request_set_tfm(struct aead_request *req,
 			       struct crypto_aead *tfm)
 {

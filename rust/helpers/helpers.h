@@ -93,6 +93,7 @@ bool knet_sendpage_ok(struct page *page);
 void knet_sg_set_buf(struct scatterlist *sg, const void *buf, unsigned int len);
 void knet_crypto_free_aead(struct crypto_aead *tfm);
 bool knet_crypto_aead_is_async(struct crypto_aead *tfm);
+unsigned int knet_crypto_aead_ivsize(struct crypto_aead *tfm);
 void knet_aead_request_set_tfm(struct aead_request *req,
 			       struct crypto_aead *tfm);
 
