@@ -249,6 +249,11 @@ void knet_skb_add_frag(struct sk_buff *skb, struct page *page, u32 offset,
 	skb_add_rx_frag(skb, skb_shinfo(skb)->nr_frags, page, offset, len, len);
 }
 
+void knet_skb_share_frags(struct sk_buff *skb)
+{
+	skb_shinfo(skb)->flags |= SKBFL_SHARED_FRAG;
+}
+
 void knet_consume_skb(struct sk_buff *skb)
 {
 	consume_skb(skb);

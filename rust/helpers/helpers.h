@@ -76,6 +76,7 @@ struct page *knet_skb_frag_page(const skb_frag_t *frag);
 struct sk_buff *knet_alloc_skb(unsigned int size, bool atomic);
 void knet_skb_add_frag(struct sk_buff *skb, struct page *page, u32 offset,
 		       u32 len);
+void knet_skb_share_frags(struct sk_buff *skb);
 void knet_consume_skb(struct sk_buff *skb);
 void knet_kfree_skb(struct sk_buff *skb);
 

@@ -65,6 +65,9 @@ impl Reader<'_> {
 
     /// Passes the bytes of `frags` to the reader, as a packet. Returns how many it has taken. With
     /// other `flags` than `GFP_KERNEL` this does not wait for memory.
+    ///
+    /// The bytes may be those of others as well, so the packet is marked: who wants to write to it
+    /// makes a copy first.
     pub fn feed(&mut self, frags: KVec<Frag>, flags: Flags) -> Result<usize> {
         if frags.len() > RUNS {
             return Err(EINVAL);
@@ -87,6 +90,8 @@ impl Reader<'_> {
                 )
             };
         }
+        // SAFETY: The packet is ours.
+        unsafe { bindings::knet_skb_share_frags(skb.as_ptr()) };
         // SAFETY: The packet is valid, and the reader expects one. It does not keep it.
         let used = unsafe {
             let used = (self.actor)(self.desc.as_ptr(), skb.as_ptr(), 0, len);
