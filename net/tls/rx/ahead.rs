@@ -83,9 +83,11 @@ impl Session<'_, '_, '_> {
             {
                 break;
             }
-            let record = Room::Many(plain, ahead.refs).into_record(&opened);
-            if rx.list.push(record).is_err() {
-                break;
+            if !opened.is_nothing() {
+                let record = Room::Many(plain, ahead.refs).into_record(&opened);
+                if rx.list.push(record).is_err() {
+                    break;
+                }
             }
             if no_pad {
                 count_padding(sk.net(), opened.last);

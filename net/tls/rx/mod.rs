@@ -128,6 +128,15 @@ struct Opened {
     is_key_update: bool,
 }
 
+impl Opened {
+    /// Whether it is data without content, which no reader gets to see: it does not decide of which
+    /// type a call is, and does not return 0, which would be the end of the stream.
+    #[inline(always)]
+    fn is_nothing(&self) -> bool {
+        self.len == 0 && self.kind == content_type::DATA
+    }
+}
+
 impl Rx {
     /// A receiver that opens with `request`.
     pub(crate) fn new(protection: Protection, request: Request) -> Self {

@@ -178,7 +178,7 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         Ok(())
     }
 
-    /// Opens the record that is complete, and puts it into the list.
+    /// Opens the record that is complete, and puts it into the list, unless it is nothing.
     pub(super) fn open_to_list(&mut self) -> Result {
         // Some readers in the kernel must not wait for memory to be written back.
         let flags = self.locked.alloc_flags();
@@ -191,7 +191,9 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         let (rx, mut queue, sk) = self.parts()?;
         let opened = rx.open(&mut queue, sk, room.as_mut_slice(), false, flags)?;
         rx.done(&mut queue, sk, &opened);
-        rx.list.push(room.into_record(&opened))?;
+        if !opened.is_nothing() {
+            rx.list.push(room.into_record(&opened))?;
+        }
         // The next record may be there as well. This one is not lost if that cannot be told now.
         if rx.find(&mut queue, sk, flags).is_err() {
             self.look_later();

@@ -203,11 +203,13 @@ impl Call<'_, '_, '_, '_> {
         let (rx, mut queue, sk) = session.parts()?;
         let (admitted, looked) = loop {
             let opened = rx.open(&mut queue, sk, &mut scratch, self.no_pad, GFP_KERNEL)?;
-            match out.admit(opened.kind) {
-                Ok(true) => (),
-                other => break (other, Ok(())),
+            if !opened.is_nothing() {
+                match out.admit(opened.kind) {
+                    Ok(true) => (),
+                    other => break (other, Ok(())),
+                }
+                out.deliver(&opened, &scratch)?;
             }
-            out.deliver(&opened, &scratch)?;
             rx.done(&mut queue, sk, &opened);
             let looked = rx.find(&mut queue, sk, GFP_KERNEL);
             done = done.saturating_add(work(opened.len));

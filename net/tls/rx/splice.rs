@@ -27,12 +27,11 @@ fn first(session: &mut Session<'_, '_, '_>, has_some: bool) -> Result<bool> {
                     return Ok(false);
                 }
                 session.open_to_list()?;
+                if session.rx()?.list.is_empty() {
+                    session.breathe(false)?;
+                }
             }
             Some(record) if record.kind != content_type::DATA => return Err(EINVAL),
-            Some(record) if record.len() == 0 => {
-                session.rx()?.list.pop();
-                session.breathe(false)?;
-            }
             Some(_) => return Ok(true),
         }
     }

@@ -3,7 +3,10 @@
  * Records that are no data, and how a reader is told: with TLS_GET_RECORD_TYPE,
  * one at a time, never together with others, and only if it can be told.
  */
+#define _GNU_SOURCE
 #include "kselftest_harness.h"
+
+#include <fcntl.h>
 
 #include "tls_writer.h"
 
@@ -191,6 +194,80 @@ TEST_F(control, data_without_room)
 			EXPECT_FALSE(tells(&msg, TLS_DATA));
 		}
 	}
+}
+
+/* Data without content, and then this type, in n rows. */
+static int put_behind_nothing(struct tls_writer *w, uint8_t type, int n)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (!tls_put(w, TLS_DATA, data, 0) ||
+		    !tls_put(w, TLS_DATA, data, 0) ||
+		    !tls_put(w, type, data, 50))
+			return -1;
+	return tls_push(w) || tls_settle(w->fd);
+}
+
+/* To return 0 for it would be to say that the stream has ended. */
+TEST_F(control, behind_nothing)
+{
+	const int fd = self->l.fd[1];
+	struct tls_got got;
+	int i, p[2];
+
+	TLS_OURS_ONLY("an empty record of data hides the type of the next");
+	ASSERT_EQ(0, pipe(p));
+	ASSERT_EQ(0, put_behind_nothing(&self->l.w, TLS_ALERT, 4));
+	EXPECT_EQ(0, tls_expect_got(fd, TLS_ALERT, data, 50, 0));
+	EXPECT_EQ(0, tls_expect_got(fd, TLS_ALERT, data, 50, MSG_PEEK));
+	EXPECT_EQ(0, tls_expect_got(fd, TLS_ALERT, data, 50, MSG_WAITALL));
+	got = tls_recv(fd, buf, 20, 0);
+	EXPECT_EQ(20, got.n);
+	EXPECT_EQ(TLS_ALERT, got.type);
+	EXPECT_EQ(0, got.flags);
+	got = tls_recv(fd, buf, 100, 0);
+	EXPECT_EQ(30, got.n);
+	EXPECT_EQ(TLS_ALERT, got.type);
+	/* Who cannot be told of the type does not get 0 either. */
+	EXPECT_EQ(0, tls_expect_error(fd, EIO, 0));
+	EXPECT_EQ(0, tls_expect_error(fd, EIO, MSG_PEEK));
+	EXPECT_EQ(-1, splice(fd, NULL, p[1], NULL, 100, SPLICE_F_NONBLOCK));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, tls_expect_got(fd, TLS_ALERT, data, 50, 0));
+	EXPECT_EQ(0, tls_expect_error(fd, EAGAIN, MSG_DONTWAIT));
+
+	/* And it is not the end of a record that was read in part. */
+	ASSERT_EQ(0, put_behind_nothing(&self->l.w, TLS_DATA, 1));
+	for (i = 0; i < 5; i++) {
+		got = tls_recv(fd, buf, 10, 0);
+		EXPECT_EQ(10, got.n);
+		EXPECT_EQ(TLS_DATA, got.type);
+		EXPECT_EQ(i == 4 ? MSG_EOR : 0, got.flags);
+	}
+	EXPECT_EQ(0, tls_expect_error(fd, EAGAIN, MSG_DONTWAIT));
+	close(p[0]);
+	close(p[1]);
+}
+
+/* Other types without content are told of: the peer must not send them. */
+TEST_F(control, no_content)
+{
+	const int fd = self->l.fd[1];
+	struct tls_got got;
+	int i;
+
+	for (i = 0; i < 2; i++)
+		ASSERT_NE(NULL, tls_put(&self->l.w, TLS_ALERT, data, 0));
+	ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 100));
+	ASSERT_EQ(0, tls_push(&self->l.w));
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, tls_expect_error(fd, EIO, 0));
+		got = tls_recv(fd, buf, 100, 0);
+		EXPECT_EQ(0, got.n);
+		EXPECT_EQ(TLS_ALERT, got.type);
+	}
+	EXPECT_EQ(0, tls_expect_got(fd, TLS_DATA, data, 100, 0));
 }
 
 /* There is nothing to say without a record. */

@@ -90,6 +90,12 @@ static bool model_opened(struct model *m, struct tls_got *g, size_t len,
 	return (size_t)g->n < len && (g->type < 0 || g->type == TLS_DATA);
 }
 
+/* Data without content is no reason to return. It ends a call of the module in C. */
+static bool is_nothing(const struct model_record *r)
+{
+	return tls_is_ours() && r->type == TLS_DATA && !r->len;
+}
+
 static struct tls_got model_recv(struct model *m, size_t len, bool peek)
 {
 	struct tls_got g = { .type = -1 };
@@ -100,6 +106,10 @@ static struct tls_got model_recv(struct model *m, size_t len, bool peek)
 		return g;
 	while ((size_t)g.n < len && m->opened < m->arrived) {
 		r = &m->list[m->opened++];
+		if (is_nothing(r)) {
+			forget(m, m->opened - 1);
+			continue;
+		}
 		if (!admit(&g, r->type))
 			return g;
 		n = r->len < len - g.n ? r->len : len - g.n;
