@@ -246,10 +246,10 @@ impl Tx {
     /// Hands all sealed records to TCP, as far as it takes them without waiting. Of `flags` only
     /// `MSG_MORE` counts.
     fn push(&mut self, locked: &mut Locked<'_>, flags: msg::Flags, wait: Wait) -> Result<(), Stop> {
-        let reaped = match self.reap(locked, wait) {
-            broken @ Err(Stop::Broken(_)) => return broken,
-            other => other,
-        };
+        let reaped = self.reap(locked, wait);
+        if matches!(reaped, Err(Stop::Broken(_))) {
+            return reaped;
+        }
         while !self.queue.ready().is_empty() {
             let mut with = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
             // TCP keeps the end of what is marked until more comes or a timer fires. None comes
