@@ -243,6 +243,10 @@ impl Ulp for Tls {
         if let Some(tx) = tx.as_mut() {
             tx.close(sk, &mut locked);
         }
+        let (state, mut queue) = locked.parts();
+        if let Some(rx) = state.rx.as_mut() {
+            rx.close(&mut queue);
+        }
         let net = sk.sock().net();
         if sk.abi().tx_is_software() {
             net.dec(Counter::CurrTxSw);

@@ -56,13 +56,21 @@ impl<T, A: Allocator> Drop for Lean<T, A> {
     }
 }
 
-/// Has room for `more` elements, so that [`push`] does not allocate.
-pub(crate) fn reserve<T, A: Allocator>(vec: &mut Vec<T, A>, more: usize, flags: Flags) -> Result {
+/// The capacity after [`reserve`].
+pub(crate) fn capacity_for<T, A: Allocator>(vec: &Vec<T, A>, more: usize) -> Result<usize> {
     let need = vec.len().checked_add(more).ok_or(ENOMEM)?;
     if need <= vec.capacity() {
+        return Ok(vec.capacity());
+    }
+    Ok(vec.capacity().saturating_mul(2).max(need))
+}
+
+/// Has room for `more` elements, so that [`push`] does not allocate.
+pub(crate) fn reserve<T, A: Allocator>(vec: &mut Vec<T, A>, more: usize, flags: Flags) -> Result {
+    let capacity = capacity_for(vec, more)?;
+    if capacity == vec.capacity() {
         return Ok(());
     }
-    let capacity = vec.capacity().saturating_mul(2).max(need);
     let mut new = Vec::with_capacity(capacity, flags)?;
     for item in vec.drain_all() {
         // There is room.

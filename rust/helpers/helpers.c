@@ -28,6 +28,11 @@ bool knet_sk_wmem_schedule(struct sock *sk, int size)
 	return sk_wmem_schedule(sk, size);
 }
 
+bool knet_sk_rmem_schedule(struct sock *sk, int size, bool always)
+{
+	return __sk_rmem_schedule(sk, size, always);
+}
+
 void knet_sk_mem_charge(struct sock *sk, int size)
 {
 	sk_mem_charge(sk, size);
@@ -42,6 +47,11 @@ void knet_sk_set_nospace(struct sock *sk)
 {
 	if (sk->sk_socket)
 		set_bit(SOCK_NOSPACE, &sk->sk_socket->flags);
+}
+
+void knet_warn_charged(void)
+{
+	WARN_ONCE(1, "a socket stays charged for memory\n");
 }
 
 struct page_frag *knet_sk_page_frag(struct sock *sk)

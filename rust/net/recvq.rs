@@ -5,6 +5,8 @@
 //! C headers: [`include/net/tcp.h`](srctree/include/net/tcp.h),
 //! [`include/linux/skbuff.h`](srctree/include/linux/skbuff.h)
 
+mod memory;
+
 use super::sock::Sock;
 use crate::bindings;
 use core::ptr::NonNull;

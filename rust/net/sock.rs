@@ -157,9 +157,10 @@ impl<'a, T> Guarded<'a, T> {
     }
 }
 
-/// Bytes that a socket is charged for. To be given back with [`LockedSock::uncharge`].
+/// Bytes that a socket is charged for. To be given back with [`LockedSock::uncharge`] or
+/// [`RecvQueue::uncharge`]: dropping it leaves the socket charged, so the kernel warns.
 #[must_use = "the socket stays charged"]
-pub struct Charge(usize);
+pub struct Charge(pub(super) usize);
 
 impl Charge {
     /// Nothing.
@@ -169,7 +170,12 @@ impl Charge {
 
     /// Adds the bytes of `other`.
     pub fn merge(&mut self, other: Charge) {
-        self.0 = self.0.wrapping_add(other.0);
+        self.0 = self.0.wrapping_add(other.take());
+    }
+
+    /// The number of bytes, which the caller gives back, or counts elsewhere.
+    pub(super) fn take(mut self) -> usize {
+        core::mem::take(&mut self.0)
     }
 
     /// Takes `n` bytes out, or what there is.
@@ -182,6 +188,15 @@ impl Charge {
     /// The number of bytes.
     pub fn bytes(&self) -> usize {
         self.0
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.0 != 0 {
+            // SAFETY: This writes to the log, nothing else.
+            unsafe { bindings::knet_warn_charged() };
+        }
     }
 }
 
@@ -349,7 +364,7 @@ impl<'a, T> LockedSock<'a, T> {
     pub fn uncharge(&mut self, charge: Charge) {
         // A charge is a sum of what `charge()` has returned for this socket's memory, which is
         // limited by an int.
-        let size = c_int::try_from(charge.0).unwrap_or(c_int::MAX);
+        let size = c_int::try_from(charge.take()).unwrap_or(c_int::MAX);
         // SAFETY: The socket is valid and locked.
         unsafe { bindings::knet_sk_mem_uncharge(self.raw(), size) };
     }

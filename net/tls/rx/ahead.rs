@@ -56,6 +56,12 @@ impl Session<'_, '_, '_> {
     /// and what has to happen happens when somebody comes to open it by itself.
     #[cold]
     pub(super) fn open_ahead(&mut self, most: usize, no_pad: bool) -> Result<bool> {
+        let result = self.try_open_ahead(most, no_pad);
+        self.settle();
+        result
+    }
+
+    fn try_open_ahead(&mut self, most: usize, no_pad: bool) -> Result<bool> {
         if !self.is_worth_it(most)? {
             return Ok(false);
         }
@@ -182,6 +188,8 @@ impl Session<'_, '_, '_> {
         content: usize,
     ) -> Result<(Opening, Ahead)> {
         let room = content.saturating_add(protection.tail_len());
+        let (rx, mut queue, _) = self.parts()?;
+        rx.list.pay_ahead(&mut queue, room)?;
         let plain = alloc(self.locked, room)?;
         let refs = KVec::with_capacity(plain.len(), GFP_KERNEL)?;
         let prefix = protection.prefix_len();

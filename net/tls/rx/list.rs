@@ -18,11 +18,20 @@ use kernel::{
     },
     prelude::*, //
 };
-use knet::mm::{
-    Frag,
-    FragMut,
-    FragRef, //
+use knet::{
+    mm::{
+        Frag,
+        FragMut,
+        FragRef, //
+    },
+    net::{
+        recvq::RecvQueue,
+        sock::Charge, //
+    }, //
 };
+
+/// Bytes that a record takes in a list, besides its content.
+const ENTRY: usize = size_of::<Record>();
 
 /// Runs of bytes; mostly there are no more than two, which takes no memory.
 enum Runs {
@@ -67,6 +76,8 @@ pub(super) struct Record {
     pub(super) kind: u8,
     runs: Runs,
     len: usize,
+    /// Bytes of memory that were allocated for it.
+    memory: usize,
 }
 
 impl Record {
@@ -75,6 +86,7 @@ impl Record {
         kind: 0,
         runs: Runs::None,
         len: 0,
+        memory: 0,
     };
 
     /// Bytes that are left.
@@ -152,6 +164,10 @@ pub(super) struct List {
     more: Lean<Record, KVmalloc>,
     /// So many at the beginning of `more` were removed.
     gone: usize,
+    /// Bytes of memory that were allocated for the records.
+    memory: usize,
+    /// What the socket is charged for: [`List::memory`], and what is not settled yet.
+    paid: Charge,
 }
 
 impl List {
@@ -160,7 +176,55 @@ impl List {
             first: None,
             more: Lean::new(),
             gone: 0,
+            memory: 0,
+            paid: Charge::none(),
         }
+    }
+
+    /// Bytes of memory that the list takes.
+    pub(super) fn memory(&self) -> usize {
+        let entries = self.more.capacity().saturating_mul(ENTRY);
+        self.memory.saturating_add(entries)
+    }
+
+    /// Charges the socket for another record of `len` bytes, before its memory is allocated.
+    ///
+    /// Fails with `ENOMEM` beyond the limits. The first record there may be in any case: somebody
+    /// is about to read it.
+    pub(super) fn pay(&mut self, queue: &mut RecvQueue<'_>, len: usize) -> Result {
+        let charge = if self.is_empty() {
+            queue.charge_always(len)?
+        } else {
+            let grown = vec::capacity_for(&self.more, 1)?.saturating_sub(self.more.capacity());
+            queue.charge(len.saturating_add(grown.saturating_mul(ENTRY)))?
+        };
+        self.paid.merge(charge);
+        Ok(())
+    }
+
+    /// Charges the socket for a record of `len` bytes, one of several that are opened together.
+    pub(super) fn pay_ahead(&mut self, queue: &mut RecvQueue<'_>, len: usize) -> Result {
+        // Room for entries doubles when it has to grow.
+        let charge = queue.charge(len.saturating_add(ENTRY.saturating_mul(2)))?;
+        self.paid.merge(charge);
+        Ok(())
+    }
+
+    /// Gives back what the socket is charged for and has no memory for.
+    pub(super) fn settle(&mut self, queue: &mut RecvQueue<'_>) {
+        let surplus = self.paid.bytes().saturating_sub(self.memory());
+        if surplus > 0 {
+            queue.uncharge(self.paid.split(surplus));
+        }
+    }
+
+    /// Frees all records.
+    pub(super) fn clear(&mut self, queue: &mut RecvQueue<'_>) {
+        self.first = None;
+        self.more = Lean::new();
+        self.gone = 0;
+        self.memory = 0;
+        self.settle(queue);
     }
 
     /// Number of records.
@@ -188,6 +252,8 @@ impl List {
 
     /// Removes the first record.
     pub(super) fn pop(&mut self) {
+        let memory = self.first.as_ref().map_or(0, |first| first.memory);
+        self.memory = self.memory.saturating_sub(memory);
         let next = self.more.get_mut(self.gone);
         self.first = next.map(|next| core::mem::replace(next, Record::NONE));
         if self.first.is_none() {
@@ -220,11 +286,14 @@ impl List {
 
     /// Appends a record.
     pub(super) fn push(&mut self, record: Record) -> Result {
+        let memory = record.memory;
         if self.is_empty() {
             self.first = Some(record);
-            return Ok(());
+        } else {
+            vec::push(&mut self.more, record)?;
         }
-        vec::push(&mut self.more, record)
+        self.memory = self.memory.saturating_add(memory);
+        Ok(())
     }
 }
 
@@ -270,12 +339,16 @@ impl Room {
     /// The record that was opened here.
     pub(super) fn into_record(self, opened: &Opened) -> Record {
         let mut left = opened.len;
+        let mut memory = 0usize;
         // What is to be kept of a run.
         let mut keep = |mut run: FragMut| {
+            if left == 0 {
+                return None;
+            }
+            memory = memory.saturating_add(run.len());
             run.truncate(left);
-            let some = left > 0;
             left = left.saturating_sub(run.len());
-            some.then(|| run.read_only())
+            Some(run.read_only())
         };
         let runs = match self {
             Self::One(run) => keep(run).map_or(Runs::None, Runs::One),
@@ -295,6 +368,7 @@ impl Room {
             kind: opened.kind,
             runs,
             len: opened.len,
+            memory,
         }
     }
 }

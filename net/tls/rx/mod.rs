@@ -155,6 +155,12 @@ impl Rx {
         &self.keys
     }
 
+    /// Gives back the memory of what was received and is not read.
+    pub(crate) fn close(&mut self, queue: &mut RecvQueue<'_>) {
+        self.list.clear(queue);
+        self.stream.close(queue);
+    }
+
     /// The keys, for their structure to be set.
     pub(crate) fn keys_mut(&mut self) -> &mut Keys {
         &mut self.keys

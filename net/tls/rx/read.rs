@@ -30,6 +30,9 @@ pub(super) fn work(len: usize) -> usize {
     len.saturating_add(EMPTY_WORK)
 }
 
+/// Bytes of opened records that a reader who only looks may have, whatever the receive buffer is.
+const KEEP: usize = 64 << 10;
+
 /// The key has expired (`include/uapi/asm-generic/errno.h`), which the kernel crate has no name for.
 const EKEYEXPIRED: c_int = 127;
 
@@ -180,13 +183,34 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
 
     /// Opens the record that is complete, and puts it into the list, unless it is nothing.
     pub(super) fn open_to_list(&mut self) -> Result {
+        let result = self.try_open_to_list();
+        self.settle();
+        result
+    }
+
+    /// Gives back what the socket is charged for and the list has no memory for.
+    pub(super) fn settle(&mut self) {
+        if let Ok((rx, mut queue, _)) = self.parts() {
+            rx.list.settle(&mut queue);
+        }
+    }
+
+    /// Whether the list may grow: the socket may have as much memory for opened records as for
+    /// packets, and for a few of them in any case.
+    pub(super) fn may_keep_more(&mut self) -> Result<bool> {
+        let (rx, queue, _) = self.parts()?;
+        Ok(rx.list.memory() < queue.limit().max(KEEP))
+    }
+
+    fn try_open_to_list(&mut self) -> Result {
         // Some readers in the kernel must not wait for memory to be written back.
         let flags = self.locked.alloc_flags();
-        let rx = self.rx()?;
-        rx.list.reserve(flags)?;
+        let (rx, mut queue, _) = self.parts()?;
         let len = rx
             .content_len()
             .saturating_add(rx.keys.protection.tail_len());
+        rx.list.pay(&mut queue, len)?;
+        rx.list.reserve(flags)?;
         let mut room = list::Room::alloc(self.locked, len)?;
         let (rx, mut queue, sk) = self.parts()?;
         let opened = rx.open(&mut queue, sk, room.as_mut_slice(), false, flags)?;

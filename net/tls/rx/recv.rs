@@ -126,6 +126,8 @@ impl Call<'_, '_, '_, '_> {
             && (self.out.copied == 0
                 || self.session.rx()?.stream.is_ready()
                 || self.out.copied < self.session.locked.receive_target(wait_all, len))
+            // A look that waits for more than may be kept would wait for ever.
+            && (!self.peek || self.session.may_keep_more()?)
             && self.session.wait(self.out.copied > 0)?
         {
             let before = self.out.copied;
@@ -152,7 +154,13 @@ impl Call<'_, '_, '_, '_> {
 
     /// Delivers from the list, from index `i` on, with the ends of records or without. Returns
     /// whether the stream may be looked at for more.
-    fn deliver_kept(&mut self, mut i: usize, ends: bool) -> Result<bool> {
+    fn deliver_kept(&mut self, i: usize, ends: bool) -> Result<bool> {
+        let result = self.take_kept(i, ends);
+        self.session.settle();
+        result
+    }
+
+    fn take_kept(&mut self, mut i: usize, ends: bool) -> Result<bool> {
         let Self { session, out, .. } = self;
         let list = &mut session.rx()?.list;
         while out.msg.left() > 0 {

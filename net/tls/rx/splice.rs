@@ -44,6 +44,7 @@ fn consume(session: &mut Session<'_, '_, '_>, n: usize) -> Result {
         record.consume(n);
         if record.len() == 0 {
             list.pop();
+            session.settle();
         }
     }
     Ok(())

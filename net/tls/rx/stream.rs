@@ -29,7 +29,10 @@ use knet::{
     },
     net::{
         recvq::RecvQueue,
-        sock::Sock, //
+        sock::{
+            Charge,
+            Sock, //
+        }, //
     }, //
 };
 
@@ -45,6 +48,8 @@ struct Stash {
     runs: KVec<FragMut>,
     /// Bytes that are there.
     len: usize,
+    /// What the socket is charged for.
+    charge: Charge,
 }
 
 /// The state of the stream.
@@ -204,8 +209,13 @@ impl Stream {
     fn begin(&mut self, queue: &mut RecvQueue<'_>, flags: Flags) -> Result {
         let len = self.frame.map_or(MAX_RECORD, |frame| frame.len);
         let runs = alloc_single(len, flags)?;
+        let charge = queue.charge_always(runs.len().saturating_mul(PAGE_SIZE))?;
         self.release(queue);
-        self.stash = Some(Stash { runs, len: 0 });
+        self.stash = Some(Stash {
+            runs,
+            len: 0,
+            charge,
+        });
         Ok(())
     }
 
@@ -284,15 +294,25 @@ impl Stream {
     /// The current record was opened.
     pub(super) fn done(&mut self, queue: &mut RecvQueue<'_>) {
         let len = self.frame.take().map_or(0, |frame| frame.len);
-        if self.stash.take().is_none() {
-            self.opened = self.opened.saturating_add(len);
-            if self.opened >= BATCH {
-                self.release(queue);
+        match self.stash.take() {
+            Some(stash) => queue.uncharge(stash.charge),
+            None => {
+                self.opened = self.opened.saturating_add(len);
+                if self.opened >= BATCH {
+                    self.release(queue);
+                }
             }
         }
         self.ready = false;
         self.concealed |= !self.announced;
         self.announced = false;
+    }
+
+    /// Nothing more is read.
+    pub(super) fn close(&mut self, queue: &mut RecvQueue<'_>) {
+        if let Some(stash) = self.stash.take() {
+            queue.uncharge(stash.charge);
+        }
     }
 
     /// Whether readers were not told of a record that was opened since this was asked last.

@@ -8,12 +8,15 @@
 
 #include <fcntl.h>
 #include <linux/sock_diag.h>
+#include <pthread.h>
 #include <sys/uio.h>
 
 #include "tls_writer.h"
 
 #define PAGE	4096
 #define GOOD	(8 * PAGE)	/* writable, then comes a hole */
+
+#define MUCH	(16 << 20)
 
 static uint8_t data[256 << 10], buf[256 << 10];
 
@@ -311,6 +314,142 @@ TEST_F(mem, given_back)
 	}
 	close(p[0]);
 	close(p[1]);
+}
+
+/* Bytes that TCP has accounted for, of all sockets; each CPU keeps up to 1 MiB. */
+static long tcp_memory(void)
+{
+	char line[256];
+	long pages = -1;
+	FILE *f = fopen("/proc/net/protocols", "r");
+
+	while (f && pages < 0 && fgets(line, sizeof(line), f))
+		sscanf(line, "TCP %*d %*d %ld", &pages);
+	if (f)
+		fclose(f);
+	return pages * sysconf(_SC_PAGESIZE);
+}
+
+#define SLACK		((1 + sysconf(_SC_NPROCESSORS_ONLN)) << 20)
+
+/* Much address space, and little memory behind it. */
+static uint8_t *map_much(size_t len)
+{
+	const size_t piece = 64 << 10;
+	int file = memfd_create("much", MFD_CLOEXEC);
+	uint8_t *p;
+	size_t at;
+
+	if (file < 0 || ftruncate(file, piece))
+		return MAP_FAILED;
+	p = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (at = 0; p != MAP_FAILED && at < len; at += piece) {
+		if (mmap(p + at, piece, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED)
+			return MAP_FAILED;
+	}
+	close(file);
+	return p;
+}
+
+static void *write_much(void *arg)
+{
+	struct tls_writer *w = arg;
+	size_t i;
+
+	for (i = 0; i < MUCH; i += TLS_PLAIN_MAX)
+		if (tls_write(w, TLS_DATA, data, TLS_PLAIN_MAX))
+			break;
+	return NULL;
+}
+
+/* So many bytes are kept after a look, and of TCP there are hardly any. */
+static int look_at(struct tls_inlet *l, uint8_t *p, size_t len)
+{
+	const int room = 8 << 20;
+	size_t i;
+	ssize_t n;
+
+	if (setsockopt(l->fd[1], SOL_SOCKET, SO_RCVBUFFORCE, &room,
+		       sizeof(room)))
+		return tls_wrong("SO_RCVBUFFORCE: %s", strerror(errno));
+	for (i = 0; i < len; i += 1 << 20) {
+		while (l->w.len < 1 << 20)
+			if (!tls_put(&l->w, TLS_DATA, data, TLS_PLAIN_MAX))
+				return -1;
+		if (tls_push(&l->w))
+			return -1;
+		n = recv(l->fd[1], p, i + (1 << 20), MSG_PEEK | MSG_WAITALL);
+		if (n != (ssize_t)i + (1 << 20))
+			return tls_wrong("a look at %zd bytes", n);
+	}
+	return tls_settle(l->fd[0]);
+}
+
+/* What is opened and not read is memory of the socket, in the end of nobody. */
+TEST_F(mem, looks_are_paid_for)
+{
+	uint8_t *p = map_much(MUCH);
+	long before;
+	int how, i;
+
+	TLS_OURS_ONLY("nobody pays for what a look has opened");
+	if (geteuid())
+		SKIP(return, "for root");
+	ASSERT_NE(MAP_FAILED, p);
+	for (how = 0; how < 2; how++) {
+		before = tcp_memory();
+		ASSERT_EQ(0, look_at(&self->l, p, 6 << 20));
+		EXPECT_LE(before + (6 << 20) - SLACK, tcp_memory());
+		if (how) {
+			tls_inlet_close(&self->l);
+			ASSERT_EQ(0, tls_inlet_open(&self->l, variant->family,
+						    variant->version,
+						    variant->cipher));
+		} else {
+			for (i = 0; i < 6; i++) {
+				ASSERT_EQ(1 << 20, recv(self->l.fd[1], p,
+							1 << 20, MSG_WAITALL));
+			}
+		}
+		EXPECT_GE(before + SLACK, tcp_memory());
+	}
+	munmap(p, MUCH);
+}
+
+/* A look that asks for more than may be kept gets what may be. */
+TEST_F(mem, looks_have_a_limit)
+{
+	uint8_t *p = map_much(MUCH);
+	int room = 128 << 10, i;
+	socklen_t len = sizeof(room);
+	pthread_t thread;
+	ssize_t n, first = 0;
+
+	TLS_OURS_ONLY("a look opens as much as there is");
+	ASSERT_NE(MAP_FAILED, p);
+	ASSERT_EQ(0, setsockopt(self->l.fd[1], SOL_SOCKET, SO_RCVBUF, &room,
+				sizeof(room)));
+	ASSERT_EQ(0, getsockopt(self->l.fd[1], SOL_SOCKET, SO_RCVBUF, &room,
+				&len));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, write_much, &self->l.w));
+	for (i = 0; i < 3; i++) {
+		n = recv(self->l.fd[1], p, MUCH, MSG_PEEK | MSG_WAITALL);
+		EXPECT_LE(room / 2, n);
+		EXPECT_GE(room + TLS_PLAIN_MAX, n);
+		if (i)
+			EXPECT_EQ(first, n);
+		first = n;
+	}
+	/* Nothing is lost, and nothing stops, whatever was looked at before. */
+	for (first = 0; first < MUCH; first += n) {
+		ASSERT_LT(0, recv(self->l.fd[1], p, 50000, MSG_PEEK));
+		n = recv(self->l.fd[1], p, 77777, 0);
+		ASSERT_LT(0, n);
+	}
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, tls_expect_error(self->l.fd[1], EAGAIN, MSG_DONTWAIT));
+	munmap(p, MUCH);
 }
 
 TEST_HARNESS_MAIN
