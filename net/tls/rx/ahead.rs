@@ -103,7 +103,7 @@ impl Session<'_, '_, '_> {
             // Other records go to callers one by one. One can be the announcement of a new key:
             // what is behind it was opened with the wrong one.
             let go_on = looked.is_ok() && rx.may_open() && opened.kind == content_type::DATA;
-            self.worked = self.worked.saturating_add(work(opened.len));
+            self.worked = self.worked.saturating_add(work(&opened));
             any = true;
             if looked.is_err() {
                 self.look_later();

@@ -336,6 +336,28 @@ impl Room {
         }
     }
 
+    /// Copies `parts` here, as far as there is room.
+    pub(super) fn fill<'a>(&mut self, parts: impl Iterator<Item = &'a [u8]>) {
+        let mut runs = self.as_mut_slice().iter_mut();
+        let mut to: &mut [u8] = &mut [];
+        for mut from in parts {
+            while !from.is_empty() {
+                if to.is_empty() {
+                    match runs.next() {
+                        Some(run) => to = run.as_mut_slice(),
+                        None => return,
+                    }
+                }
+                let n = from.len().min(to.len());
+                let (now, later) = core::mem::take(&mut to).split_at_mut(n);
+                let (bytes, rest) = from.split_at(n);
+                now.copy_from_slice(bytes);
+                to = later;
+                from = rest;
+            }
+        }
+    }
+
     /// The record that was opened here.
     pub(super) fn into_record(self, opened: &Opened) -> Record {
         let mut left = opened.len;

@@ -122,6 +122,8 @@ struct Opened {
     kind: u8,
     /// Bytes of content.
     len: usize,
+    /// Bytes of the record, with padding and all.
+    size: usize,
     /// The last byte of the plaintext, before padding was removed.
     last: u8,
     /// It announces a new key.
@@ -318,6 +320,7 @@ fn examine(protection: &Protection, frame: &Frame, plain: &[FragMut]) -> Result<
     Ok(Opened {
         kind,
         len,
+        size: frame.len,
         last,
         is_key_update,
     })

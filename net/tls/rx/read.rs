@@ -3,7 +3,11 @@
 //! What all readers do: one at a time, wait for a record, open it.
 
 use super::{
-    list,
+    list::{
+        self,
+        Room, //
+    },
+    Opened,
     Rx, //
 };
 use crate::context::{
@@ -11,23 +15,29 @@ use crate::context::{
     TlsSock, //
 };
 use kernel::prelude::*;
-use knet::net::{
-    recvq::RecvQueue,
-    sock::{
-        Sock,
-        Timeout, //
+use knet::{
+    mm::FragMut,
+    net::{
+        recvq::RecvQueue,
+        sock::{
+            Sock,
+            Timeout, //
+        }, //
     }, //
 };
 
 /// Work, in bytes, after which packets that have arrived in the meantime are looked at.
 pub(super) const BACKLOG: usize = 128 << 10;
 
-/// The work that a record is without content: a peer can send any number of them.
-const EMPTY_WORK: usize = 256;
+/// The work that a record is beside the cipher's.
+const RECORD_WORK: usize = 256;
 
-/// The work that a record with `len` bytes of content is.
-pub(super) fn work(len: usize) -> usize {
-    len.saturating_add(EMPTY_WORK)
+/// A reader gains too little if its work is more than so many times what it gets.
+const POOR: usize = 16;
+
+/// The work that a record is: all of it is decrypted, also what is padding.
+pub(super) fn work(opened: &Opened) -> usize {
+    opened.size.saturating_add(RECORD_WORK)
 }
 
 /// Bytes of opened records that a reader who only looks may have, whatever the receive buffer is.
@@ -58,6 +68,8 @@ pub(super) struct Session<'a, 'l, 's> {
     clock: Clock,
     /// Work since the backlog was looked at.
     pub(super) worked: usize,
+    /// Bytes that the reader has got since then.
+    gained: usize,
 }
 
 impl<'a, 'l, 's> Session<'a, 'l, 's> {
@@ -82,6 +94,7 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
             locked,
             clock,
             worked: 0,
+            gained: 0,
         })
     }
 
@@ -202,43 +215,75 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         Ok(rx.list.memory() < queue.limit().max(KEEP))
     }
 
+    /// Puts the record that was opened into `plain`, and is not done yet, into the list.
+    pub(super) fn keep(&mut self, opened: &Opened, plain: &[FragMut]) -> Result {
+        let result = self.try_keep(opened, plain);
+        self.settle();
+        result
+    }
+
+    fn try_keep(&mut self, opened: &Opened, plain: &[FragMut]) -> Result {
+        let mut room = self.make_room(opened.len)?;
+        room.fill(list::slices(
+            plain.iter().map(FragMut::as_slice),
+            0,
+            opened.len,
+        ));
+        self.put(room, opened)
+    }
+
     fn try_open_to_list(&mut self) -> Result {
+        let rx = self.rx()?;
+        let tail = rx.keys.protection.tail_len();
+        let len = rx.content_len().saturating_add(tail);
+        let mut room = self.make_room(len)?;
+        let flags = self.locked.alloc_flags();
+        let (rx, mut queue, sk) = self.parts()?;
+        let opened = rx.open(&mut queue, sk, room.as_mut_slice(), false, flags)?;
+        self.put(room, &opened)
+    }
+
+    /// Has room for another record of `len` bytes in the list, which the socket is charged for.
+    fn make_room(&mut self, len: usize) -> Result<Room> {
         // Some readers in the kernel must not wait for memory to be written back.
         let flags = self.locked.alloc_flags();
         let (rx, mut queue, _) = self.parts()?;
-        let len = rx
-            .content_len()
-            .saturating_add(rx.keys.protection.tail_len());
         rx.list.pay(&mut queue, len)?;
         rx.list.reserve(flags)?;
-        let mut room = list::Room::alloc(self.locked, len)?;
+        Room::alloc(self.locked, len)
+    }
+
+    /// Puts the record that was opened into `room` into the list, and looks for the next one.
+    fn put(&mut self, room: Room, opened: &Opened) -> Result {
+        let flags = self.locked.alloc_flags();
         let (rx, mut queue, sk) = self.parts()?;
-        let opened = rx.open(&mut queue, sk, room.as_mut_slice(), false, flags)?;
-        rx.done(&mut queue, sk, &opened);
+        rx.done(&mut queue, sk, opened);
         if !opened.is_nothing() {
-            rx.list.push(room.into_record(&opened))?;
+            rx.list.push(room.into_record(opened))?;
         }
         // The next record may be there as well. This one is not lost if that cannot be told now.
         if rx.find(&mut queue, sk, flags).is_err() {
             self.look_later();
         }
-        self.worked = self.worked.saturating_add(work(opened.len));
+        self.worked = self.worked.saturating_add(work(opened));
         Ok(())
     }
 
-    /// Now and then has packets looked at that have arrived in the meantime. `gained` says whether
-    /// the reader has got something: if not, it must not go on for ever.
+    /// Now and then has packets looked at that have arrived in the meantime. The reader has got
+    /// `gained` bytes since the last call: if that is too little, it must not go on for ever.
     ///
-    /// If nothing was gained it fails with `EAGAIN` when the reader may not wait, and with `EINTR`
-    /// or `ERESTARTSYS` when there is a signal.
-    pub(super) fn breathe(&mut self, gained: bool) -> Result {
+    /// If nothing was gained it fails with `EAGAIN` when the reader may not wait, and if there was
+    /// little, with `EINTR` or `ERESTARTSYS` when there is a signal.
+    pub(super) fn breathe(&mut self, gained: usize) -> Result {
+        self.gained = self.gained.saturating_add(gained);
         if self.worked >= BACKLOG {
-            self.worked = 0;
+            let worked = core::mem::take(&mut self.worked);
+            let gained = core::mem::take(&mut self.gained);
             self.release_opened()?;
             self.locked.flush_backlog();
-            if !gained {
+            if gained.saturating_mul(POOR) < worked {
                 let timeout = self.clock.timeout(self.locked);
-                if timeout.is_over() {
+                if gained == 0 && timeout.is_over() {
                     return Err(EAGAIN);
                 }
                 self.locked.check_signal(timeout)?;

@@ -147,7 +147,8 @@ impl Call<'_, '_, '_, '_> {
             if !more || !self.out.may_go_on() {
                 break;
             }
-            self.session.breathe(self.out.copied > before)?;
+            self.session
+                .breathe(self.out.copied.saturating_sub(before))?;
         }
         Ok(())
     }
@@ -209,18 +210,18 @@ impl Call<'_, '_, '_, '_> {
         let mut done = 0usize;
         let Self { session, out, .. } = self;
         let (rx, mut queue, sk) = session.parts()?;
-        let (admitted, looked) = loop {
+        let (left, looked) = loop {
             let opened = rx.open(&mut queue, sk, &mut scratch, self.no_pad, GFP_KERNEL)?;
             if !opened.is_nothing() {
                 match out.admit(opened.kind) {
                     Ok(true) => (),
-                    other => break (other, Ok(())),
+                    other => break (Some((opened, other)), Ok(())),
                 }
                 out.deliver(&opened, &scratch)?;
             }
             rx.done(&mut queue, sk, &opened);
             let looked = rx.find(&mut queue, sk, GFP_KERNEL);
-            done = done.saturating_add(work(opened.len));
+            done = done.saturating_add(work(&opened));
             if looked.is_err()
                 || done >= BACKLOG
                 || !out.may_go_on()
@@ -228,18 +229,18 @@ impl Call<'_, '_, '_, '_> {
                 || out.msg.left() == 0
                 || rx.content_len() > out.msg.left()
             {
-                break (Ok(true), looked);
+                break (None, looked);
             }
         };
         self.session.worked = self.session.worked.saturating_add(done);
         if looked.is_err() {
             self.session.look_later();
         }
-        if admitted != Ok(true) {
-            // It is known what it is, and the next reader gets it. If there is no memory, that
-            // one opens it again.
-            let _ = self.session.open_to_list();
-        }
+        let Some((opened, admitted)) = left else {
+            return Ok(true);
+        };
+        // The next reader gets it. If there is no memory, that one opens it again.
+        let _ = self.session.keep(&opened, &scratch);
         admitted
     }
 }

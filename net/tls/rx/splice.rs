@@ -28,7 +28,7 @@ fn first(session: &mut Session<'_, '_, '_>, has_some: bool) -> Result<bool> {
                 }
                 session.open_to_list()?;
                 if session.rx()?.list.is_empty() {
-                    session.breathe(false)?;
+                    session.breathe(0)?;
                 }
             }
             Some(record) if record.kind != content_type::DATA => return Err(EINVAL),
@@ -96,7 +96,7 @@ pub(crate) fn read_sock(
             _ => break,
         };
         copied = copied.saturating_add(used);
-        session.breathe(true)?;
+        session.breathe(used)?;
     }
     Ok(copied)
 }
