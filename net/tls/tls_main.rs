@@ -53,21 +53,21 @@ module! {
     alias: ["tls", "tcp-ulp-tls"],
 }
 
-/// The loaded module.
+/// The loaded module. What comes first ends first, and begins last.
 #[pin_data]
 struct Module {
     #[pin]
     _ulp: Registration<Tls>,
-    _scratch: ScratchGuard<{ rx::MAX_PLAIN }>,
+    _scratch: ScratchGuard,
     _chunks: ChunkGuard,
 }
 
 impl kernel::InPlaceModule for Module {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
+            _chunks: ChunkGuard::new(c"tls-chunks")?,
+            _scratch: rx::SCRATCH.start(c"tls-scratch")?,
             _ulp <- Registration::new(module),
-            _scratch: rx::SCRATCH.guard(),
-            _chunks: ChunkGuard::new(),
         })
     }
 }

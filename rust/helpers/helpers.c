@@ -280,11 +280,6 @@ struct page *knet_alloc_compound(unsigned int order)
 			   __GFP_NOWARN, order);
 }
 
-unsigned int knet_raw_smp_processor_id(void)
-{
-	return raw_smp_processor_id();
-}
-
 void knet_get_page(struct page *page)
 {
 	get_page(page);
@@ -317,6 +312,60 @@ void *knet_page_address(const struct page *page)
 bool knet_sendpage_ok(struct page *page)
 {
 	return sendpage_ok(page);
+}
+
+void knet_mod_reclaimable(struct page *page, long nr)
+{
+	mod_node_page_state(page_pgdat(page), NR_KERNEL_MISC_RECLAIMABLE, nr);
+}
+
+bool knet_want_init_on_free(void)
+{
+	return want_init_on_free();
+}
+
+struct shrinker *knet_shrinker_alloc(const char *name)
+{
+	return shrinker_alloc(0, "%s", name);
+}
+
+void *__percpu *knet_alloc_percpu_ptr(void)
+{
+	return alloc_percpu(void *);
+}
+
+void knet_free_percpu_ptr(void *__percpu *ptrs)
+{
+	free_percpu(ptrs);
+}
+
+void *knet_this_cpu_xchg(void *__percpu *const *ptrs, void *value)
+{
+	void *__percpu *here;
+
+	/* A section that synchronize_rcu() waits for, on one CPU. */
+	preempt_disable();
+	here = READ_ONCE(*ptrs);
+	/* Others may take what is there, so it has to be atomic. */
+	if (here)
+		value = xchg(this_cpu_ptr(here), value);
+	preempt_enable();
+	return value;
+}
+
+void **knet_per_cpu_ptr(void *__percpu *ptrs, unsigned int cpu)
+{
+	return per_cpu_ptr(ptrs, cpu);
+}
+
+unsigned int knet_nr_cpu_ids(void)
+{
+	return nr_cpu_ids;
+}
+
+bool knet_cpu_possible(unsigned int cpu)
+{
+	return cpu_possible(cpu);
 }
 
 void knet_sg_set_buf(struct scatterlist *sg, const void *buf, unsigned int len)

@@ -7,9 +7,13 @@
 #define _KNET_HELPERS_H
 
 #include <linux/bvec.h>
+#include <linux/cpumask.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/percpu.h>
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
+#include <linux/shrinker.h>
 #include <linux/skmsg.h>
 #include <linux/workqueue.h>
 #include <crypto/aead.h>
@@ -84,13 +88,23 @@ void knet_kfree_skb(struct sk_buff *skb);
 
 /* Pages */
 struct page *knet_alloc_compound(unsigned int order);
-unsigned int knet_raw_smp_processor_id(void);
 void knet_get_page(struct page *page);
 void knet_put_page(struct page *page);
 bool knet_page_is_ours(const struct page *page);
 bool knet_page_is_pfmemalloc(const struct page *page);
 void *knet_page_address(const struct page *page);
 bool knet_sendpage_ok(struct page *page);
+void knet_mod_reclaimable(struct page *page, long nr);
+bool knet_want_init_on_free(void);
+struct shrinker *knet_shrinker_alloc(const char *name);
+
+/* CPUs */
+void *__percpu *knet_alloc_percpu_ptr(void);
+void knet_free_percpu_ptr(void *__percpu *ptrs);
+void *knet_this_cpu_xchg(void *__percpu *const *ptrs, void *value);
+void **knet_per_cpu_ptr(void *__percpu *ptrs, unsigned int cpu);
+unsigned int knet_nr_cpu_ids(void);
+bool knet_cpu_possible(unsigned int cpu);
 
 /* Scatterlists and AEAD */
 void knet_sg_set_buf(struct scatterlist *sg, const void *buf, unsigned int len);

@@ -7,7 +7,14 @@
 //!
 //! C header: [`include/linux/mm_types.h`](srctree/include/linux/mm_types.h)
 
-use super::spare::Spare;
+use super::{
+    spare::{
+        Idle,
+        Spare,
+        SpareGuard, //
+    },
+    wipes_freed, //
+};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
@@ -15,8 +22,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// Size in bytes of a chunk: what `skb_page_frag_refill()` prefers to allocate.
-const CHUNK: usize = PAGE_SIZE << 3;
+/// Pages of a chunk: what `skb_page_frag_refill()` prefers to allocate.
+const PAGES: usize = 8;
+
+/// Size in bytes of a chunk.
+const CHUNK: usize = PAGE_SIZE * PAGES;
 
 /// Chunks that each CPU remembers: 512 KiB with pages of 4 KiB, the most that it keeps from
 /// others.
@@ -27,7 +37,8 @@ const RING: usize = 16;
 /// # Invariants
 ///
 /// `page` is a compound page of `CHUNK` bytes that is not in high memory. A reference to it
-/// belongs to this value, and who has another one has got it with a run of its bytes.
+/// belongs to this value, and who has another one has got it with a run of its bytes. As long as
+/// this value exists, it counts as memory that can be had back (`KReclaimable`).
 struct Chunk {
     page: NonNull<bindings::page>,
 }
@@ -36,6 +47,24 @@ struct Chunk {
 unsafe impl Send for Chunk {}
 
 impl Chunk {
+    /// Takes over a reference.
+    ///
+    /// # Safety
+    ///
+    /// The rest of the type invariant holds for `page`, whose reference is given away.
+    unsafe fn new(page: NonNull<bindings::page>) -> Self {
+        // INVARIANT: It is counted here.
+        // SAFETY: The page is valid.
+        unsafe { bindings::knet_mod_reclaimable(page.as_ptr(), PAGES as c_long) };
+        Self { page }
+    }
+
+    /// Has it not count any more.
+    fn uncount(&self) {
+        // SAFETY: The page is valid by the type invariant.
+        unsafe { bindings::knet_mod_reclaimable(self.page.as_ptr(), -(PAGES as c_long)) };
+    }
+
     /// Whether nobody has a run of it any more.
     fn is_free(&self) -> bool {
         // SAFETY: The page is valid by the type invariant.
@@ -43,12 +72,14 @@ impl Chunk {
     }
 
     fn into_raw(self) -> *mut bindings::page {
+        self.uncount();
         core::mem::ManuallyDrop::new(self).page.as_ptr()
     }
 }
 
 impl Drop for Chunk {
     fn drop(&mut self) {
+        self.uncount();
         // SAFETY: By the type invariant a reference belongs to this value.
         unsafe { bindings::knet_put_page(self.page.as_ptr()) };
     }
@@ -91,22 +122,32 @@ impl Ring {
     }
 }
 
-static RINGS: Spare<Ring> = Spare::new();
+impl Idle for Ring {
+    const MOST: usize = PAGES * RING;
 
-/// Frees all chunks when it is dropped. For modules, whose statics are not.
-pub struct ChunkGuard(());
-
-impl ChunkGuard {
-    /// To be kept as long as pages are sent.
-    #[expect(clippy::new_without_default)]
-    pub const fn new() -> Self {
-        Self(())
+    fn pages(&self) -> usize {
+        let free = self.chunks.iter().flatten().filter(|c| c.is_free());
+        free.count().saturating_mul(PAGES)
     }
 }
 
-impl Drop for ChunkGuard {
-    fn drop(&mut self) {
-        RINGS.drain().for_each(drop);
+static RINGS: Spare<Ring> = Spare::new();
+
+/// Has chunks be remembered as long as it exists.
+///
+/// There are none in a kernel that wipes memory when it is freed: a chunk that is not freed is not
+/// wiped, and TCP does not say when it is done with it.
+pub struct ChunkGuard(#[expect(dead_code)] Option<SpareGuard<Ring>>);
+
+impl ChunkGuard {
+    /// To be kept as long as pages are sent. `name` is that of the shrinker.
+    ///
+    /// Fails with `EBUSY` if there is one already.
+    pub fn new(name: &CStr) -> Result<Self> {
+        if wipes_freed() {
+            return Ok(Self(None));
+        }
+        Ok(Self(Some(RINGS.start(name)?)))
     }
 }
 
@@ -123,7 +164,7 @@ pub(crate) unsafe fn refill(frag: *mut bindings::page_frag, else_keep: bool) {
     let Some(page) = NonNull::new(frag.page) else {
         return;
     };
-    if frag.size as usize != CHUNK {
+    if frag.size as usize != CHUNK || !RINGS.is_started() {
         return;
     }
     // SAFETY: The page is valid.
@@ -137,16 +178,16 @@ pub(crate) unsafe fn refill(frag: *mut bindings::page_frag, else_keep: bool) {
         // Memory for emergencies goes back to where it came from.
         return;
     }
-    let slot = RINGS.here();
-    let ring = slot
+    let ring = RINGS
         .take()
         .or_else(|| KBox::new(Ring::EMPTY, GFP_ATOMIC).ok());
     let Some(mut ring) = ring else {
         return;
     };
-    // INVARIANT: The size is that of a chunk. `frag` gives its reference away, and gets another
-    // page with its own, or none, or the same one again.
-    frag.page = match ring.exchange(Chunk { page }) {
+    // SAFETY: The size is that of a chunk, and others have got their references with runs of it, as
+    // the caller promises. `frag` gives its reference away, and gets another page with its own, or
+    // none, or the same one again.
+    frag.page = match ring.exchange(unsafe { Chunk::new(page) }) {
         Ok(free) => {
             frag.offset = 0;
             free.into_raw()
@@ -158,5 +199,5 @@ pub(crate) unsafe fn refill(frag: *mut bindings::page_frag, else_keep: bool) {
             core::ptr::null_mut()
         }
     };
-    drop(slot.put(ring));
+    drop(RINGS.put(ring));
 }

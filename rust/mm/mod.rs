@@ -20,3 +20,9 @@ pub use scratch::{
     ScratchGuard,
     ScratchPool, //
 };
+
+/// Whether the kernel wipes memory when it is freed (`init_on_free`).
+fn wipes_freed() -> bool {
+    // SAFETY: This looks at a setting that does not change any more.
+    unsafe { crate::bindings::knet_want_init_on_free() }
+}

@@ -6,10 +6,16 @@
 
 use super::{
     spare::{
-        Slot,
-        Spare, //
+        Idle,
+        Spare,
+        SpareGuard, //
     },
+    wipes_freed,
     FragMut, //
+};
+use crate::{
+    bindings,
+    sync::Flag, //
 };
 use core::ops::{
     Deref,
@@ -24,50 +30,96 @@ use kernel::{
 /// The order of pages of a buffer in one piece: 32 KiB with pages of 4 KiB.
 const ORDER: u32 = 3;
 
+/// The memory of a buffer. It is wiped before it is freed, and counts as memory that can be had
+/// back (`KReclaimable`).
+struct Buffer {
+    runs: KVec<FragMut>,
+    /// So many pages were counted.
+    pages: usize,
+}
+
+impl Buffer {
+    fn new(size: usize) -> Result<Self> {
+        let mut this = Self {
+            runs: alloc(size)?,
+            pages: 0,
+        };
+        let len = this.runs.iter().fold(0usize, |n, r| n.saturating_add(r.len()));
+        this.pages = len / PAGE_SIZE;
+        this.count(this.pages as c_long);
+        Ok(this)
+    }
+
+    fn count(&self, pages: c_long) {
+        if let Some(run) = self.runs.first() {
+            // SAFETY: The page is valid by the type invariant of `FragMut`.
+            unsafe { bindings::knet_mod_reclaimable(run.frag().page(), pages) };
+        }
+    }
+
+    fn wipe(&mut self) {
+        for run in self.runs.iter_mut() {
+            run.as_mut_slice().fill(0);
+        }
+    }
+}
+
+impl Idle for Buffer {
+    const MOST: usize = 1 << ORDER;
+
+    fn pages(&self) -> usize {
+        self.pages
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.count((self.pages as c_long).wrapping_neg());
+        self.wipe();
+    }
+}
+
 /// Buffers of at least `SIZE` bytes that are not in use.
-pub struct ScratchPool<const SIZE: usize>(Spare<KVec<FragMut>>);
+pub struct ScratchPool<const SIZE: usize> {
+    spare: Spare<Buffer>,
+    /// The kernel wipes memory when it is freed, so a buffer is wiped when it comes back.
+    wipes: Flag,
+}
 
 impl<const SIZE: usize> ScratchPool<SIZE> {
     /// A pool without buffers.
     #[expect(clippy::new_without_default)]
     pub const fn new() -> Self {
-        Self(Spare::new())
+        Self {
+            spare: Spare::new(),
+            wipes: Flag::new(),
+        }
     }
 
     /// Takes this CPU's buffer, or allocates one. It comes back when it is dropped.
     pub fn take(&'static self) -> Result<Scratch<SIZE>> {
-        let slot = self.0.here();
-        let runs = match slot.take() {
-            Some(runs) => runs,
-            None => KBox::new(alloc(SIZE)?, GFP_KERNEL)?,
+        let buffer = match self.spare.take() {
+            Some(buffer) => buffer,
+            None => KBox::new(Buffer::new(SIZE)?, GFP_KERNEL)?,
         };
         Ok(Scratch {
-            slot,
-            runs: Some(runs),
+            pool: self,
+            buffer: Some(buffer),
         })
     }
 
-    /// A value that frees the buffers of the pool when it is dropped. For modules, whose statics
-    /// are not.
-    pub fn guard(&'static self) -> ScratchGuard<SIZE> {
-        ScratchGuard(self)
+    /// Has buffers be kept that come back, until the result is dropped. `name` is that of the
+    /// shrinker.
+    ///
+    /// Fails with `EBUSY` if that was done already.
+    pub fn start(&'static self, name: &CStr) -> Result<ScratchGuard> {
+        self.wipes.set(wipes_freed());
+        Ok(ScratchGuard(self.spare.start(name)?))
     }
 }
 
 /// Frees the buffers of a pool when it is dropped.
-pub struct ScratchGuard<const SIZE: usize>(&'static ScratchPool<SIZE>);
-
-impl<const SIZE: usize> Drop for ScratchGuard<SIZE> {
-    fn drop(&mut self) {
-        self.0 .0.drain().for_each(wipe);
-    }
-}
-
-fn wipe(mut runs: KBox<KVec<FragMut>>) {
-    for run in runs.iter_mut() {
-        run.as_mut_slice().fill(0);
-    }
-}
+pub struct ScratchGuard(#[expect(dead_code)] SpareGuard<Buffer>);
 
 /// Allocates at least `size` bytes, in one piece if such a piece is to be had cheaply.
 fn alloc(size: usize) -> Result<KVec<FragMut>> {
@@ -96,34 +148,35 @@ pub fn alloc_single(size: usize, flags: Flags) -> Result<KVec<FragMut>> {
 /// A buffer of at least `SIZE` bytes.
 pub struct Scratch<const SIZE: usize> {
     /// Where it came from, and goes back to.
-    slot: Slot<'static, KVec<FragMut>>,
+    pool: &'static ScratchPool<SIZE>,
     /// Only `None` while it is dropped.
-    runs: Option<KBox<KVec<FragMut>>>,
+    buffer: Option<KBox<Buffer>>,
 }
 
 impl<const SIZE: usize> Deref for Scratch<SIZE> {
     type Target = [FragMut];
 
     fn deref(&self) -> &[FragMut] {
-        self.runs.as_ref().map_or(&[], |runs| runs.as_slice())
+        self.buffer.as_ref().map_or(&[], |buffer| &buffer.runs)
     }
 }
 
 impl<const SIZE: usize> DerefMut for Scratch<SIZE> {
     fn deref_mut(&mut self) -> &mut [FragMut] {
-        self.runs
+        self.buffer
             .as_mut()
-            .map_or(&mut [], |runs| runs.as_mut_slice())
+            .map_or(&mut [], |buffer| &mut buffer.runs)
     }
 }
 
 impl<const SIZE: usize> Drop for Scratch<SIZE> {
     fn drop(&mut self) {
-        let Some(runs) = self.runs.take() else {
+        let Some(mut buffer) = self.buffer.take() else {
             return;
         };
-        if let Some(runs) = self.slot.put(runs) {
-            wipe(runs);
+        if self.pool.wipes.get() {
+            buffer.wipe();
         }
+        drop(self.pool.spare.put(buffer));
     }
 }
