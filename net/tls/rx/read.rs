@@ -129,10 +129,10 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
     #[inline(never)]
     fn wait_for_record(&mut self, has_some: bool) -> Result<bool> {
         loop {
-            self.check_error(has_some)?;
             self.release_opened()?;
             self.locked.flush_backlog();
             self.look()?;
+            // Data comes first: it may have arrived together with the error.
             if self.rx()?.stream.is_ready() {
                 return Ok(true);
             }

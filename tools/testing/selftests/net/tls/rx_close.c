@@ -17,7 +17,9 @@
 
 #define CYCLES	400
 
-static uint8_t data[64 << 10], buf[64 << 10];
+#define BIG	7	/* records that are read without a look at what has come */
+
+static uint8_t data[64 << 10], buf[BIG * TLS_PLAIN_MAX];
 
 FIXTURE(close)
 {
@@ -130,6 +132,68 @@ TEST_F(close, reset_behind_data)
 	EXPECT_EQ(0, tls_expect_bytes(self->l.fd[1], data + 1500, 500));
 	EXPECT_EQ(0, tls_expect_error(self->l.fd[1], ECONNRESET, 0));
 	EXPECT_EQ(0, tls_expect_end(self->l.fd[1]));
+}
+
+struct late {
+	struct tls_inlet *l;
+	volatile int delay;
+};
+
+static void *record_and_reset(void *arg)
+{
+	struct late *late = arg;
+
+	/* Shorter than anything that sleeps. */
+	while (late->delay > 0)
+		late->delay--;
+	return tls_push(&late->l->w) || reset(late->l) ? arg : NULL;
+}
+
+/* Both arrive while a reader holds the lock, at some times: data still comes first. */
+TEST_F(close, reset_behind_data_while_reading)
+{
+	const size_t len = BIG * TLS_PLAIN_MAX;
+	struct tls_inlet *l = &self->l;
+	struct late late = { .l = l };
+	int i, j, lost = 0;
+	pthread_t thread;
+	void *failed;
+	ssize_t n;
+
+	for (i = 0; i < CYCLES / 2; i++) {
+		late.delay = i * 10000;
+		for (j = 0; j < BIG; j++) {
+			ASSERT_NE(NULL, tls_put(&l->w, TLS_DATA, data,
+						TLS_PLAIN_MAX));
+		}
+		ASSERT_EQ(0, tls_push(&l->w));
+		ASSERT_EQ(0, tls_settle(l->fd[0]));
+		ASSERT_NE(NULL, tls_put(&l->w, TLS_DATA, data, 100));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, record_and_reset,
+					    &late));
+		ASSERT_EQ(len, recv(l->fd[1], buf, len, 0));
+		do {
+			n = recv(l->fd[1], buf, 100, MSG_DONTWAIT);
+		} while (n < 0 && errno == EAGAIN);
+		if (n < 0) {
+			ASSERT_EQ(ECONNRESET, errno);
+			lost++;
+		} else {
+			ASSERT_EQ(100, n);
+			ASSERT_EQ(0, memcmp(buf, data, 100));
+		}
+		pthread_join(thread, &failed);
+		ASSERT_EQ(NULL, failed);
+		tls_inlet_close(l);
+		ASSERT_EQ(0, tls_inlet_open(l, variant->family, variant->version,
+					    variant->cipher));
+	}
+	/* The module in C looks for the error first. */
+	if (tls_is_ours()) {
+		EXPECT_EQ(0, lost);
+	} else if (lost) {
+		TH_LOG("%d of %d records lost", lost, i);
+	}
 }
 
 TEST_F(close, reset_within)
