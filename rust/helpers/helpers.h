@@ -25,6 +25,7 @@
 
 /* Sockets */
 static const gfp_t KNET_GFP_KERNEL = GFP_KERNEL;
+static const u8 KNET_SKBFL_SHARED_FRAG = SKBFL_SHARED_FRAG;
 
 void knet_lock_sock(struct sock *sk);
 struct net *knet_sock_net(const struct sock *sk);

@@ -166,6 +166,14 @@ impl Runs {
         None
     }
 
+    /// Whether somebody may be writing bytes of the current packet: a sender on this machine, of
+    /// pages that it has in a file, or mapped.
+    #[inline]
+    fn is_shared(&self) -> bool {
+        // SAFETY: By the type invariant it is what belongs to a valid packet.
+        unsafe { (*self.shared).flags & bindings::KNET_SKBFL_SHARED_FRAG != 0 }
+    }
+
     /// Number of fragments of the current packet.
     #[inline]
     fn frags(&self) -> usize {
@@ -182,6 +190,9 @@ impl Runs {
                 return None;
             }
             self.go_on()?;
+            if self.is_shared() {
+                return None;
+            }
             if let Some(run) = self.next_here(most) {
                 return Some(run);
             }
@@ -393,7 +404,7 @@ impl<'a> RecvQueue<'a> {
     /// Calls `f` for each run that has some of the `len` bytes from offset `at` on, in order.
     ///
     /// Fails with `EFAULT` if the queue does not have that many bytes, with `ENOSPC` if they
-    /// cannot be described as runs, and as `f` does.
+    /// cannot be described as runs, or may change while they are read, and as `f` does.
     pub(crate) fn for_each_run(
         &mut self,
         mut at: usize,
@@ -409,6 +420,9 @@ impl<'a> RecvQueue<'a> {
             let (skb, offset) = self.seek(at)?;
             // SAFETY: Packets in the queue are valid as long as the lock is held.
             let (mut runs, size) = unsafe { (Runs::new(skb, offset), (*skb.as_ptr()).len) };
+            if runs.is_shared() {
+                return Err(ENOSPC);
+            }
             let mut here = left.min(size.wrapping_sub(offset));
             at = at.wrapping_add(here as usize);
             left = left.wrapping_sub(here);
@@ -428,7 +442,11 @@ impl<'a> RecvQueue<'a> {
             None => {
                 let (skb, offset) = self.seek(at).ok()?;
                 // SAFETY: Packets in the queue are valid as long as the lock is held.
-                let run = unsafe { Runs::new(skb, offset) }.next(u32::MAX)?;
+                let mut runs = unsafe { Runs::new(skb, offset) };
+                if runs.is_shared() {
+                    return None;
+                }
+                let run = runs.next(u32::MAX)?;
                 let start = run.part(0, 16);
                 // INVARIANT: The run begins where the packet was looked for.
                 self.piece = Some((self.seq_at(at), run));

@@ -439,6 +439,9 @@ impl<'a, T> LockedSock<'a, T> {
     /// Hands `frags` to TCP, which takes references to their pages. Returns how many bytes it has
     /// taken; less than all if it may not wait, or is interrupted.
     ///
+    /// The bytes must not change any more: a receiver on this machine may take them from where
+    /// they are. If they do, it may receive something else.
+    ///
     /// The lock is given up while TCP waits for room.
     pub fn send_pages(&mut self, frags: &[Frag], flags: Flags) -> Result<usize> {
         let len = frags
@@ -446,7 +449,10 @@ impl<'a, T> LockedSock<'a, T> {
             .fold(0usize, |sum, frag| sum.saturating_add(frag.len()));
         // SAFETY: The structure consists of numbers, pointers and unions of them.
         let mut msg: bindings::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
-        msg.msg_flags = flags.or(Flags::SPLICE_PAGES).as_raw();
+        msg.msg_flags = flags
+            .or(Flags::SPLICE_PAGES)
+            .or(Flags::NO_SHARED_FRAGS)
+            .as_raw();
         // SAFETY: The socket is valid and locked. A slice of `Frag` is an array of
         // `struct bio_vec`, which `frags` keeps valid while TCP reads it. No reference to the data
         // exists, since `self` is borrowed exclusively.

@@ -267,7 +267,8 @@ impl Rx {
             };
             match self.request.open(&iv, &aad, cipher, plain, len) {
                 Ok(()) => break,
-                // Too many pieces for one request: put them together.
+                // Too many pieces for one request: put them together. Pages that somebody can
+                // write to: a cipher may read them once for the tag, and again for the text.
                 Err(e) if e == ENOSPC && self.stream.stash().is_none() => {
                     self.stream.collect(queue, flags)?;
                 }

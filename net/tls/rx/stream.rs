@@ -3,8 +3,9 @@
 //! Where the current record is in the stream, and whether it is complete.
 //!
 //! A record stays in TCP's queue until it was opened. Only if the peer may not send the rest
-//! because the queue is full, if there is a byte in it that does not belong to the stream, or if
-//! it is in too many pieces, is the record moved to memory of its own, the stash.
+//! because the queue is full, if there is a byte in it that does not belong to the stream, if it is
+//! in too many pieces, or if somebody can still write to its pages, is the record moved to memory of
+//! its own, the stash.
 
 use super::{
     frame::{
