@@ -406,6 +406,30 @@ TEST_F(diag, stages)
 	EXPECT_FALSE(ans.ulp);
 }
 
+/* Keys that were refused, as the kernel has no driver for them, are not there. */
+TEST_F(diag, refused_keys)
+{
+	struct answer ans;
+	struct tls_key key;
+
+	tls_key_make(&key, TLS_1_2_VERSION, TLS_CIPHER_SM4_GCM, 1);
+	ASSERT_EQ(0, tls_attach(self->fd[0]));
+	if (!tls_set_tx(self->fd[0], &key))
+		SKIP(return, "the kernel has a driver for SM4");
+	ASSERT_EQ(ENOENT, errno);
+	if (tls_is_ours()) {
+		ask(&ans, self->fd[0], variant->family, false);
+		EXPECT_EQ(-1, ans.version);
+		EXPECT_EQ(-1, ans.cipher);
+		EXPECT_EQ(TLS_CONF_BASE, ans.txconf);
+	}
+	/* They do not decide what comes next either. */
+	ASSERT_EQ(0, tls_set_tx(self->fd[0], &self->key));
+	ask(&ans, self->fd[0], variant->family, false);
+	EXPECT_EQ(variant->version, ans.version);
+	EXPECT_EQ(variant->cipher, ans.cipher);
+}
+
 TEST_F(diag, unprivileged)
 {
 	struct answer ans;

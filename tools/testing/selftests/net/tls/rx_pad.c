@@ -222,6 +222,19 @@ TEST_F(pad, no_plaintext)
 	EXPECT_EQ(self->errors, tls_stat("TlsDecryptError"));
 }
 
+/* The same without a good tag is as forged as any other. */
+TEST_F(pad, no_plaintext_forged)
+{
+	struct tls_writer *w = &self->l.w;
+
+	memset(w->wire, 0x55, TLS_HEADER + TLS_TAG);
+	memcpy(w->wire, "\x17\x03\x03\x00\x10", TLS_HEADER);
+	w->len = TLS_HEADER + TLS_TAG;
+	ASSERT_EQ(0, tls_push(w));
+	EXPECT_EQ(0, tls_expect_error(self->l.fd[1], EBADMSG, 0));
+	EXPECT_EQ(self->errors + 1, tls_stat("TlsDecryptError"));
+}
+
 /* Who expects padding, by default, does not count it. */
 TEST_F(pad, expected)
 {

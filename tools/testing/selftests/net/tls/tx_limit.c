@@ -53,6 +53,19 @@ FIXTURE_TEARDOWN(limit)
 	tls_link_close(&self->l);
 }
 
+/* A sender that was told to try again has no open record. */
+TEST_F(limit, no_room)
+{
+	const int fd = self->l.fd[0];
+
+	TLS_OURS_ONLY("EAGAIN leaves a record open, and the limit cannot be set");
+	while (send(fd, data, sizeof(data), MSG_DONTWAIT) > 0)
+		;
+	ASSERT_EQ(EAGAIN, errno);
+	EXPECT_EQ(0, set_limit(fd, 1000));
+	EXPECT_EQ(1000, get_limit(fd));
+}
+
 TEST_F(limit, records)
 {
 	static const uint16_t limits[] = { 64, 65, 100, 511, 512, 1400, 4096,
