@@ -35,7 +35,10 @@ use crate::{
         Tx, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 use knet::{
     crypto::{
         Request,
@@ -98,6 +101,7 @@ fn read_keys<'a>(
     value: &OptVal<'_>,
     others: [Option<&Protection>; 2],
     info: &'a mut Info,
+    flags: Flags,
 ) -> Result<NewKeys<'a>> {
     let len = value.len().min(MAX_KEYS_LEN);
     let bytes = info.as_mut_slice().get_mut(..len).ok_or(EINVAL)?;
@@ -124,7 +128,7 @@ fn read_keys<'a>(
 
     read?;
     let fields = suite.split(bytes).ok_or(EINVAL)?;
-    let request = Request::new(suite.algorithm, fields.key, TAG_LEN, GFP_KERNEL)?;
+    let request = Request::new(suite.algorithm, fields.key, TAG_LEN, flags)?;
     let protection = Protection::new(version, suite, fields.nonce_base(), fields.seq);
     Ok(NewKeys {
         info,
@@ -152,6 +156,7 @@ fn set_keys(
     if sk.sock().has_psock() || value.is_null() || value.len() < INFO_LEN {
         return Err(EINVAL);
     }
+    let flags = locked.alloc_flags();
     let state = locked.data();
     let version = state.protection(direction).map(Protection::version);
     if version == Some(Version::Tls12) {
@@ -167,7 +172,7 @@ fn set_keys(
         ],
     };
     let mut info = Info::zeroed();
-    let result = read_keys(value, others, &mut info).and_then(|new| {
+    let result = read_keys(value, others, &mut info, flags).and_then(|new| {
         let (version, suite) = (new.protection.version(), new.protection.suite());
         install(locked, new)?;
         let abi = &sk.abi();

@@ -65,7 +65,7 @@ pub(crate) fn capacity_for<T, A: Allocator>(vec: &Vec<T, A>, more: usize) -> Res
     Ok(vec.capacity().saturating_mul(2).max(need))
 }
 
-/// Has room for `more` elements, so that [`push`] does not allocate.
+/// Has room for `more` elements, so that [`push`] succeeds.
 pub(crate) fn reserve<T, A: Allocator>(vec: &mut Vec<T, A>, more: usize, flags: Flags) -> Result {
     let capacity = capacity_for(vec, more)?;
     if capacity == vec.capacity() {
@@ -80,8 +80,7 @@ pub(crate) fn reserve<T, A: Allocator>(vec: &mut Vec<T, A>, more: usize, flags: 
     Ok(())
 }
 
-/// Appends an element, with memory that was reserved if there is some.
+/// Appends an element, for which memory was [reserved](reserve). Fails with `ENOMEM` if it was not.
 pub(crate) fn push<T, A: Allocator>(vec: &mut Vec<T, A>, item: T) -> Result {
-    reserve(vec, 1, GFP_KERNEL)?;
     vec.push_within_capacity(item).map_err(|_| ENOMEM)
 }

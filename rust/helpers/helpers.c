@@ -183,6 +183,16 @@ void knet_smp_wmb(void)
 	smp_wmb();
 }
 
+unsigned int knet_memalloc_noio_save(void)
+{
+	return memalloc_noio_save();
+}
+
+void knet_memalloc_noio_restore(unsigned int flags)
+{
+	memalloc_noio_restore(flags);
+}
+
 void knet_kfree_rcu(struct kvfree_rcu_head *head, void *ptr)
 {
 	kvfree_call_rcu(head, ptr);
@@ -274,10 +284,10 @@ void knet_kfree_skb(struct sk_buff *skb)
 	kfree_skb(skb);
 }
 
-struct page *knet_alloc_compound(unsigned int order)
+struct page *knet_alloc_compound(unsigned int order, bool atomic)
 {
-	return alloc_pages(GFP_KERNEL | __GFP_COMP | __GFP_NORETRY |
-			   __GFP_NOWARN, order);
+	return alloc_pages((atomic ? GFP_ATOMIC : GFP_KERNEL) | __GFP_COMP |
+			   __GFP_NORETRY | __GFP_NOWARN, order);
 }
 
 void knet_get_page(struct page *page)

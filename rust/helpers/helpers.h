@@ -12,6 +12,7 @@
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/proc_fs.h>
+#include <linux/sched/mm.h>
 #include <linux/seq_file.h>
 #include <linux/shrinker.h>
 #include <linux/skmsg.h>
@@ -61,6 +62,8 @@ int knet_sk_wait_data_flag(struct sock *sk, long *timeo, const bool *flag);
 bool knet_signal_pending(void);
 int knet_sock_intr_errno(long timeo);
 void knet_smp_wmb(void);
+unsigned int knet_memalloc_noio_save(void);
+void knet_memalloc_noio_restore(unsigned int flags);
 void knet_kfree_rcu(struct kvfree_rcu_head *head, void *ptr);
 
 /* Socket options */
@@ -88,7 +91,7 @@ void knet_consume_skb(struct sk_buff *skb);
 void knet_kfree_skb(struct sk_buff *skb);
 
 /* Pages */
-struct page *knet_alloc_compound(unsigned int order);
+struct page *knet_alloc_compound(unsigned int order, bool atomic);
 void knet_get_page(struct page *page);
 void knet_put_page(struct page *page);
 bool knet_page_is_ours(const struct page *page);

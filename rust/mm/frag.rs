@@ -160,10 +160,12 @@ impl FragMut {
     }
 
     /// Allocates two to the power of `order` pages in one piece, if that is easy.
-    pub(crate) fn alloc_compound(order: u32) -> Result<Self> {
+    pub(crate) fn alloc_compound(order: u32, flags: Flags) -> Result<Self> {
         let len = PAGE_SIZE.checked_shl(order).ok_or(EINVAL)?;
         // SAFETY: This allocates, nothing else.
-        let page = NonNull::new(unsafe { bindings::knet_alloc_compound(order) }).ok_or(ENOMEM)?;
+        let page =
+            NonNull::new(unsafe { bindings::knet_alloc_compound(order, flags != GFP_KERNEL) })
+                .ok_or(ENOMEM)?;
         // SAFETY: The pages are ours, with all of their bytes, which have some value each.
         unsafe { Self::from_frag(Frag::from_raw(page, 0, len as u32)) }.ok_or(ENOMEM)
     }

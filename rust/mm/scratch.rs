@@ -39,12 +39,15 @@ struct Buffer {
 }
 
 impl Buffer {
-    fn new(size: usize) -> Result<Self> {
+    fn new(size: usize, flags: Flags) -> Result<Self> {
         let mut this = Self {
-            runs: alloc(size)?,
+            runs: alloc(size, flags)?,
             pages: 0,
         };
-        let len = this.runs.iter().fold(0usize, |n, r| n.saturating_add(r.len()));
+        let len = this
+            .runs
+            .iter()
+            .fold(0usize, |n, r| n.saturating_add(r.len()));
         this.pages = len / PAGE_SIZE;
         this.count(this.pages as c_long);
         Ok(this)
@@ -97,10 +100,10 @@ impl<const SIZE: usize> ScratchPool<SIZE> {
     }
 
     /// Takes this CPU's buffer, or allocates one. It comes back when it is dropped.
-    pub fn take(&'static self) -> Result<Scratch<SIZE>> {
+    pub fn take(&'static self, flags: Flags) -> Result<Scratch<SIZE>> {
         let buffer = match self.spare.take() {
             Some(buffer) => buffer,
-            None => KBox::new(Buffer::new(SIZE)?, GFP_KERNEL)?,
+            None => KBox::new(Buffer::new(SIZE, flags)?, flags)?,
         };
         Ok(Scratch {
             pool: self,
@@ -122,16 +125,16 @@ impl<const SIZE: usize> ScratchPool<SIZE> {
 pub struct ScratchGuard(#[expect(dead_code)] SpareGuard<Buffer>);
 
 /// Allocates at least `size` bytes, in one piece if such a piece is to be had cheaply.
-fn alloc(size: usize) -> Result<KVec<FragMut>> {
+fn alloc(size: usize, flags: Flags) -> Result<KVec<FragMut>> {
     let piece = PAGE_SIZE << ORDER;
     if size <= piece {
-        if let Ok(run) = FragMut::alloc_compound(ORDER) {
-            let mut runs = KVec::with_capacity(1, GFP_KERNEL)?;
+        if let Ok(run) = FragMut::alloc_compound(ORDER, flags) {
+            let mut runs = KVec::with_capacity(1, flags)?;
             runs.push_within_capacity(run).map_err(|_| ENOMEM)?;
             return Ok(runs);
         }
     }
-    alloc_single(size, GFP_KERNEL)
+    alloc_single(size, flags)
 }
 
 /// Allocates at least `size` bytes in single pages.

@@ -312,8 +312,12 @@ impl<'a, T> LockedSock<'a, T> {
         unsafe { bindings::knet_tcp_queues_empty(self.raw()) }
     }
 
-    /// How memory may be allocated for this socket: some users in the kernel must not wait for
-    /// memory to be written back, as that may be what they do.
+    /// How memory may be allocated for this socket, by all who do that with its lock: some users in
+    /// the kernel must not wait for memory to be written back, as that may be what they do.
+    ///
+    /// They say so in `sk_allocation`, or allow it and mark the task in which they use the socket
+    /// (`memalloc_nofs_save()` and the like). The work of a protocol, and who sets its options, is
+    /// marked as well.
     pub fn alloc_flags(&self) -> alloc::Flags {
         // SAFETY: The socket is valid.
         if unsafe { (*self.raw()).sk_allocation } == bindings::KNET_GFP_KERNEL {

@@ -72,6 +72,7 @@ impl Session<'_, '_, '_> {
         let (_, mut queue, _) = self.parts()?;
         let opened = Opening::run(&mut queue, openings);
 
+        let flags = self.locked.alloc_flags();
         let mut any = false;
         for (plain, ahead) in opened.zip(aheads) {
             let Ok(plain) = plain else {
@@ -91,7 +92,7 @@ impl Session<'_, '_, '_> {
             }
             if !opened.is_nothing() {
                 let record = Room::Many(plain, ahead.refs).into_record(&opened);
-                if rx.list.push(record).is_err() {
+                if rx.list.reserve(flags).is_err() || rx.list.push(record).is_err() {
                     break;
                 }
             }
@@ -99,7 +100,7 @@ impl Session<'_, '_, '_> {
                 count_padding(sk.net(), opened.last);
             }
             rx.done(&mut queue, sk, &opened);
-            let looked = rx.find(&mut queue, sk, GFP_KERNEL);
+            let looked = rx.find(&mut queue, sk, flags);
             // Other records go to callers one by one. One can be the announcement of a new key:
             // what is behind it was opened with the wrong one.
             let go_on = looked.is_ok() && rx.may_open() && opened.kind == content_type::DATA;
@@ -145,6 +146,7 @@ impl Session<'_, '_, '_> {
         let mut at = rx.stream.offset();
         let mut protection = rx.keys.protection.clone();
         let mut left = most;
+        let flags = self.locked.alloc_flags();
         while openings.len() < MAX_AHEAD {
             let (rx, mut queue, _) = self.parts()?;
             let Some(frame) = rx.stream.frame_at(&mut queue, &protection, at) else {
@@ -158,8 +160,8 @@ impl Session<'_, '_, '_> {
                 break;
             };
             if !Opening::is_possible(&mut queue, at, frame.len)
-                || vec::reserve(&mut openings, 1, GFP_KERNEL).is_err()
-                || vec::reserve(&mut aheads, 1, GFP_KERNEL).is_err()
+                || vec::reserve(&mut openings, 1, flags).is_err()
+                || vec::reserve(&mut aheads, 1, flags).is_err()
             {
                 break;
             }
@@ -187,11 +189,12 @@ impl Session<'_, '_, '_> {
         at: usize,
         content: usize,
     ) -> Result<(Opening, Ahead)> {
+        let flags = self.locked.alloc_flags();
         let room = content.saturating_add(protection.tail_len());
         let (rx, mut queue, _) = self.parts()?;
         rx.list.pay_ahead(&mut queue, room)?;
         let plain = alloc(self.locked, room)?;
-        let refs = KVec::with_capacity(plain.len(), GFP_KERNEL)?;
+        let refs = KVec::with_capacity(plain.len(), flags)?;
         let prefix = protection.prefix_len();
         let iv = protection.peer_iv(frame.explicit_nonce());
         let aad = protection.peer_aad(frame.kind, content);
@@ -201,7 +204,7 @@ impl Session<'_, '_, '_> {
         };
         let text = (at.saturating_add(prefix), frame.len.saturating_sub(prefix));
         let aead = self.rx()?.request.shared_aead().ok_or(EINVAL)?;
-        let opening = Opening::new(aead, &iv, &aad, text, plain, GFP_KERNEL)?;
+        let opening = Opening::new(aead, &iv, &aad, text, plain, flags)?;
         Ok((opening, Ahead { frame, refs }))
     }
 }

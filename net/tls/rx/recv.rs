@@ -206,12 +206,13 @@ impl Call<'_, '_, '_, '_> {
     ///
     /// A record leaves the stream when the caller has got it; until then it can be opened again.
     fn deliver_ready(&mut self) -> Result<bool> {
-        let mut scratch = SCRATCH.take()?;
+        let flags = self.session.locked.alloc_flags();
+        let mut scratch = SCRATCH.take(flags)?;
         let mut done = 0usize;
         let Self { session, out, .. } = self;
         let (rx, mut queue, sk) = session.parts()?;
         let (left, looked) = loop {
-            let opened = rx.open(&mut queue, sk, &mut scratch, self.no_pad, GFP_KERNEL)?;
+            let opened = rx.open(&mut queue, sk, &mut scratch, self.no_pad, flags)?;
             if !opened.is_nothing() {
                 match out.admit(opened.kind) {
                     Ok(true) => (),
@@ -220,7 +221,7 @@ impl Call<'_, '_, '_, '_> {
                 out.deliver(&opened, &scratch)?;
             }
             rx.done(&mut queue, sk, &opened);
-            let looked = rx.find(&mut queue, sk, GFP_KERNEL);
+            let looked = rx.find(&mut queue, sk, flags);
             done = done.saturating_add(work(&opened));
             if looked.is_err()
                 || done >= BACKLOG

@@ -119,9 +119,11 @@ impl Tx {
         }
         if self.open.has_job() {
             match request.shared_aead() {
-                Some(aead) => self
-                    .open
-                    .set_job(Prepared::new(aead.clone(), GFP_KERNEL)?)?,
+                Some(aead) => {
+                    let flags = locked.alloc_flags();
+                    let job = Prepared::new(aead.clone(), flags)?;
+                    self.open.set_job(job, flags)?;
+                }
                 None => drop(self.open.take_job()),
             }
         }
@@ -221,7 +223,8 @@ impl Tx {
         let flags = locked.alloc_flags();
         if let Some(aead) = self.request.shared_aead() {
             if !self.open.has_job() {
-                self.open.set_job(Prepared::new(aead.clone(), flags)?)?;
+                self.open
+                    .set_job(Prepared::new(aead.clone(), flags)?, flags)?;
             }
         }
         self.open.reserve(

@@ -14,7 +14,10 @@ use crate::{
         Lean, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc::Flags,
+    prelude::*, //
+};
 use knet::{
     crypto::{
         Aad,
@@ -97,8 +100,8 @@ impl OpenRecord {
         self.job.is_some()
     }
 
-    pub(super) fn set_job(&mut self, job: Prepared<Sealed>) -> Result {
-        vec::reserve(&mut self.parts, 2, GFP_KERNEL)?;
+    pub(super) fn set_job(&mut self, job: Prepared<Sealed>, flags: Flags) -> Result {
+        vec::reserve(&mut self.parts, 2, flags)?;
         self.job = Some(job);
         Ok(())
     }
@@ -223,10 +226,10 @@ impl OpenRecord {
 
     /// Takes the next `len` bytes of `msg`, for which memory was reserved. On an error nothing
     /// has changed.
-    pub(super) fn copy(&mut self, msg: &mut SendMsg<'_>, len: usize) -> Result {
+    pub(super) fn copy(&mut self, msg: &mut SendMsg<'_>, len: usize, flags: Flags) -> Result {
         if !self.parts.is_empty() {
             // For this, and for the tail.
-            vec::reserve(&mut self.parts, 2, GFP_KERNEL)?;
+            vec::reserve(&mut self.parts, 2, flags)?;
         }
         msg.copy_to_all(self.slices(self.prefix.saturating_add(self.len), len))?;
         self.note_in_place(len)?;
@@ -235,9 +238,9 @@ impl OpenRecord {
     }
 
     /// Appends the bytes of a page, for whose ciphertext memory was reserved.
-    pub(super) fn splice(&mut self, page: Frag) -> Result {
+    pub(super) fn splice(&mut self, page: Frag, flags: Flags) -> Result {
         // For what was copied before, for this, and for the tail.
-        vec::reserve(&mut self.parts, 3, GFP_KERNEL)?;
+        vec::reserve(&mut self.parts, 3, flags)?;
         if self.parts.is_empty() && self.len > 0 {
             vec::push(&mut self.parts, Text::InPlace(self.len))?;
         }

@@ -16,7 +16,10 @@ use crate::{
     },
     record::content_type, //
 };
-use kernel::prelude::*;
+use kernel::{
+    alloc,
+    prelude::*, //
+};
 use knet::net::{
     msg::{
         Flags,
@@ -228,7 +231,7 @@ impl Call<'_, '_> {
                     self.wait_memory(locked)?;
                     continue;
                 }
-                if let Err(e) = self.take(tx, len) {
+                if let Err(e) = self.take(tx, len, locked.alloc_flags()) {
                     self.drop_empty(tx, locked);
                     return Err(e.into());
                 }
@@ -253,9 +256,9 @@ impl Call<'_, '_> {
 
     /// Takes the next `len` bytes into the open record, or fewer if they are spliced in too many
     /// pieces.
-    fn take(&mut self, tx: &mut Tx, len: usize) -> Result {
+    fn take(&mut self, tx: &mut Tx, len: usize, alloc: alloc::Flags) -> Result {
         if !self.flags.any(Flags::SPLICE_PAGES) {
-            tx.open.copy(self.msg, len)?;
+            tx.open.copy(self.msg, len, alloc)?;
             self.accepted = self.accepted.saturating_add(len);
             return Ok(());
         }
@@ -263,7 +266,7 @@ impl Call<'_, '_> {
         while left > 0 && !tx.open.is_full() {
             let page = self.msg.take_page(left)?;
             let n = page.len();
-            tx.open.splice(page)?;
+            tx.open.splice(page, alloc)?;
             self.accepted = self.accepted.saturating_add(n);
             left = left.saturating_sub(n);
         }

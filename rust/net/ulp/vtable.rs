@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     bindings,
+    mm::without_io,
     net::{
         diag::Nest,
         sock::{
@@ -257,7 +258,8 @@ unsafe extern "C" fn setsockopt<U: Ulp>(
     let value = unsafe { OptVal::from_raw(value, len) };
     // SAFETY: The socket is not closed before the call returns.
     let sk = unsafe { UlpSock::new(attached) };
-    to_errno(U::setsockopt(&sk, name, &value))
+    // The task may belong to somebody who makes keys for a socket that is used by the kernel.
+    to_errno(without_io(|| U::setsockopt(&sk, name, &value)))
 }
 
 /// # Safety
@@ -327,11 +329,15 @@ unsafe extern "C" fn shutdown<U: Ulp>(sk: *mut bindings::sock, how: c_int) {
 ///
 /// C calls this with the work item of an attached socket.
 unsafe extern "C" fn work<U: Ulp>(work: *mut bindings::work_struct) {
-    // SAFETY: The work is disabled, and has ended, before the socket is closed.
-    unsafe {
-        let attached = Attached::<U>::from_work(work);
-        U::work(&UlpSock::new(attached));
-    }
+    // All sockets share the queue, and what has to be written to free memory may be waiting for one
+    // of them. Its users take care of that in their own tasks only.
+    without_io(|| {
+        // SAFETY: The work is disabled, and has ended, before the socket is closed.
+        unsafe {
+            let attached = Attached::<U>::from_work(work);
+            U::work(&UlpSock::new(attached));
+        }
+    })
 }
 
 /// # Safety
