@@ -2,6 +2,7 @@
 
 //! Networking.
 
+mod callout;
 pub mod diag;
 pub mod mib;
 pub mod msg;

@@ -4,6 +4,7 @@
 //!
 //! C header: [`include/net/sock.h`](srctree/include/net/sock.h) (`sk_read_actor_t`)
 
+use super::sock::Sock;
 use crate::{
     bindings,
     mm::Frag, //
@@ -25,8 +26,10 @@ const RUNS: usize = 16;
 ///
 /// # Invariants
 ///
-/// `desc` is valid for `'a`, and `actor` is the function that is meant to get it.
+/// * `desc` is valid for `'a`, and `actor` is the function that is meant to get it.
+/// * The lock of `sk` is held for `'a`.
 pub struct Reader<'a> {
+    sk: &'a Sock,
     desc: NonNull<bindings::read_descriptor_t>,
     actor: ReadActor,
     _desc: PhantomData<&'a mut bindings::read_descriptor_t>,
@@ -39,18 +42,20 @@ type ReadActor = unsafe extern "C" fn(
     usize,
 ) -> c_int;
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// Wraps what C passes to `read_sock()`.
     ///
     /// # Safety
     ///
-    /// `desc` is valid for the lifetime of the value, and what `actor` expects.
+    /// `desc` is valid for `'a`, and what `actor` expects. The lock of `sk` is held for `'a`.
     pub(crate) unsafe fn from_raw(
+        sk: &'a Sock,
         desc: *mut bindings::read_descriptor_t,
         actor: bindings::sk_read_actor_t,
     ) -> Result<Self> {
         // INVARIANT: As the caller promises.
         Ok(Self {
+            sk,
             desc: NonNull::new(desc).ok_or(EINVAL)?,
             actor: actor.ok_or(EINVAL)?,
             _desc: PhantomData,
@@ -92,9 +97,11 @@ impl Reader<'_> {
         }
         // SAFETY: The packet is ours.
         unsafe { bindings::knet_skb_share_frags(skb.as_ptr()) };
-        // SAFETY: The packet is valid, and the reader expects one. It does not keep it.
+        let (actor, desc) = (self.actor, self.desc.as_ptr());
+        // SAFETY: The packet is valid, and the reader expects one. It does not keep it. The lock is
+        // held by the type invariant.
         let used = unsafe {
-            let used = (self.actor)(self.desc.as_ptr(), skb.as_ptr(), 0, len);
+            let used = self.sk.call_out(|_| actor(desc, skb.as_ptr(), 0, len));
             bindings::knet_consume_skb(skb.as_ptr());
             used
         };

@@ -497,7 +497,7 @@ impl<'a> RecvQueue<'a> {
         self.near = None;
         self.piece = None;
         self.len = self.len.and_then(|len| len.checked_sub(n));
-        // SAFETY: The socket is valid and locked.
-        unsafe { bindings::tcp_read_done(self.raw(), n) };
+        // SAFETY: The socket is valid, and its lock held by the type invariant.
+        unsafe { self.sk.call_out(|sk| bindings::tcp_read_done(sk, n)) };
     }
 }

@@ -47,7 +47,8 @@ const FRAG_MIN: u32 = 32;
 ///
 /// # Invariants
 ///
-/// The socket is a TCP one, so that it is a `struct tcp_sock`.
+/// * The socket is a TCP one, so that it is a `struct tcp_sock`.
+/// * What `icsk_ulp_data` points to, if anything, begins with a [`Head`](super::callout::Head).
 #[repr(transparent)]
 pub struct Sock(Opaque<bindings::sock>);
 
@@ -59,7 +60,8 @@ impl Sock {
     ///
     /// # Safety
     ///
-    /// `sk` is a TCP socket that is valid for `'a`.
+    /// `sk` is a TCP socket that is valid for `'a`. A protocol of this crate is attached to it,
+    /// whose data is not freed before the end of `'a`.
     #[inline]
     pub(crate) unsafe fn from_raw<'a>(sk: *mut bindings::sock) -> &'a Self {
         // SAFETY: `Sock` is a transparent wrapper; the caller promises that it is valid.
@@ -85,18 +87,6 @@ impl Sock {
             Ok(())
         } else {
             Err(Error::from_errno(err.wrapping_neg()))
-        }
-    }
-
-    /// Makes `err` the error of the connection and wakes all who wait for it.
-    pub fn abort(&self, err: Error) {
-        // SAFETY: The socket is valid. The field is written as C does it, and the barrier goes
-        // with the one in `tcp_poll()`.
-        unsafe {
-            let sk = self.as_raw();
-            core::ptr::write_volatile(&raw mut (*sk).sk_err, err.to_errno().wrapping_neg());
-            bindings::knet_smp_wmb();
-            bindings::sk_error_report(sk);
         }
     }
 
@@ -149,8 +139,9 @@ impl<'a, T> Guarded<'a, T> {
 
     /// The data, and what TCP has received.
     pub fn parts(&mut self) -> (&mut T, RecvQueue<'_>) {
-        // SAFETY: As in `data()`. Nothing that can be done with the queue calls back to where the
-        // data is used: packets for a socket whose lock is held are put aside.
+        // SAFETY: By the type invariant the lock is held, and `self` is borrowed exclusively. What
+        // is done with the queue can make TCP call back, but says so in the socket, and then no
+        // callback makes another reference.
         let data = unsafe { &mut *self.data.get() };
         // SAFETY: The lock is held as long as `self` is borrowed.
         (data, unsafe { RecvQueue::new(self.sk) })
@@ -254,8 +245,9 @@ impl<'a, T> LockedSock<'a, T> {
 
     /// The data, and what TCP has received.
     pub fn parts(&mut self) -> (&mut T, RecvQueue<'_>) {
-        // SAFETY: As in `data()`. Nothing that can be done with the queue calls back to where the
-        // data is used: packets for a socket whose lock is held are put aside.
+        // SAFETY: By the type invariants this task owns the lock, and `self` is borrowed
+        // exclusively. What is done with the queue can make TCP call back, but says so in the
+        // socket, and then no callback makes another reference.
         let data = unsafe { &mut *self.data.get() };
         // SAFETY: This task owns the lock as long as `self` is borrowed.
         (data, unsafe { RecvQueue::new(self.sk) })

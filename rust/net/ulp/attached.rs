@@ -13,6 +13,7 @@ use super::{
 use crate::{
     bindings,
     net::{
+        callout::Head,
         sock::{
             LockedSock,
             Sock, //
@@ -57,8 +58,8 @@ use kernel::{
 ///   `base` and `write_space` by a sockmap with the latter alone. Data is detached with both.
 #[repr(C)]
 pub(super) struct Attached<U: Ulp> {
-    /// First, as C code looks for it here.
-    pub(super) abi: TlsContext,
+    /// First, as it is looked for here.
+    pub(super) head: Head,
     pub(super) shared: U::Shared,
     rcu: Opaque<bindings::kvfree_rcu_head>,
     refs: Refcount,
@@ -92,7 +93,7 @@ impl<U: Ulp> Attached<U> {
     ) -> Result<NonNull<Self>> {
         const {
             assert!(!core::mem::needs_drop::<U::Shared>());
-            assert!(core::mem::offset_of!(Self, abi) == 0);
+            assert!(core::mem::offset_of!(Self, head) == 0);
             // What `kfree_rcu()` demands.
             assert!(core::mem::offset_of!(Self, rcu) < 4096);
         };
@@ -100,7 +101,7 @@ impl<U: Ulp> Attached<U> {
         // In its place, as most of it is not there yet.
         let this = KBox::init(
             init!(Self {
-                abi: TlsContext::default(),
+                head: Head::new(),
                 shared: U::shared(),
                 rcu: Opaque::uninit(),
                 refs: Refcount::new(1),
@@ -338,7 +339,7 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
 
     /// What C code reads of the socket.
     pub fn abi(&self) -> &'a TlsContext {
-        &self.attached.abi
+        &self.attached.head.abi
     }
 
     /// The shared data.

@@ -170,19 +170,22 @@ pub(super) unsafe extern "C" fn read_sock<U: Ulp>(
         return ENOTCONN.to_errno();
     };
     // SAFETY: The socket is valid.
-    if !unsafe { bindings::knet_sock_owned(sk) } {
-        // A stream parser that was told in a callback. It has to come back in a task, which it
-        // does when it is told with the lock.
+    if !unsafe { bindings::knet_sock_owned(sk) } || attached.head.is_away() {
+        // A stream parser that was told in a callback, or while the state is in use. It has to
+        // come back in a task, which it does when it is told with the lock.
         Handle::lend(attached, U::read_later);
         return 0;
     }
-    // SAFETY: The descriptor is valid during the call.
-    let result = unsafe { Reader::from_raw(desc, actor) }.and_then(|mut reader| {
-        // SAFETY: The socket is not closed before the call returns. Its owner, who calls this,
-        // has no reference to the state.
+    // SAFETY: The socket is not closed before the call returns.
+    let sock = unsafe { Sock::from_raw(sk) };
+    // SAFETY: The descriptor is valid during the call, and the socket locked.
+    let result = unsafe { Reader::from_raw(sock, desc, actor) }.and_then(|mut reader| {
+        // SAFETY: The socket is not closed before the call returns. Its owner calls this, and no
+        // reference to the state exists: none outlives a function of ours, and those that are
+        // under way have called this with the socket borrowed exclusively, or were away.
         unsafe {
             let ulp = UlpSock::new(attached);
-            LockedSock::with_owned(Sock::from_raw(sk), attached.state(), |locked| {
+            LockedSock::with_owned(sock, attached.state(), |locked| {
                 U::read_sock(&ulp, locked, &mut reader)
             })
         }
@@ -245,14 +248,15 @@ pub(super) unsafe extern "C" fn data_ready<U: Ulp>(sk: *mut bindings::sock) {
     unsafe {
         if let Some(attached) = attached::<U>(sk) {
             let owned = bindings::knet_sock_owned(sk);
-            // If the lock does not belong to a task, it is this CPU that holds it, and no
-            // reference to the state exists.
             let announce = Handle::lend(attached, |handle| {
-                if owned {
+                if owned || attached.head.is_away() {
                     // The task, perhaps another one, has a look when it is done, or the work has.
+                    // If it is no task, it is this function, further up on this CPU.
                     handle.schedule(0);
                     return false;
                 }
+                // If the lock does not belong to a task, it is this CPU that holds it. No reference
+                // to the state exists, as this is where one is made, and nothing is away.
                 let mut guarded = Guarded::new(Sock::from_raw(sk), attached.state());
                 U::data_ready(handle, &mut guarded)
             });

@@ -10,6 +10,7 @@ use super::{
     attached::{
         Attached,
         Callback,
+        Handle,
         UlpSock, //
     },
     io,
@@ -309,8 +310,14 @@ unsafe extern "C" fn shutdown<U: Ulp>(sk: *mut bindings::sock, how: c_int) {
         return;
     };
     if how as c_uint & bindings::SEND_SHUTDOWN != 0 {
-        // SAFETY: The socket is not closed before the call returns. Its owner, who calls this,
-        // has no reference to the state.
+        if attached.head.is_away() {
+            // The state is in use, by this task. The end is put off, for the work to send.
+            Handle::lend(attached, |handle| handle.schedule(0));
+            return;
+        }
+        // SAFETY: The socket is not closed before the call returns. Its owner calls this, and no
+        // reference to the state exists: none outlives a function of ours, and those that are
+        // under way have called this with the socket borrowed exclusively, or were away.
         let may_end = unsafe {
             let ulp = UlpSock::new(attached);
             LockedSock::with_owned(Sock::from_raw(sk), attached.state(), |locked| {
@@ -410,7 +417,7 @@ unsafe extern "C" fn get_info<U: Ulp>(
     let guard = rcu::read_lock();
     // SAFETY: The socket is valid. The data is not freed before the end of the grace period.
     let result = match unsafe { attached::<U>(sk) } {
-        Some(attached) => U::info(&attached.abi, &mut nest),
+        Some(attached) => U::info(&attached.head.abi, &mut nest),
         // It is being closed: no error, and nothing to show.
         None => return 0,
     };
