@@ -12,6 +12,9 @@ compile_error!("the kernel has TLS built in: build it with CONFIG_TLS=m or CONFI
 
 pub(crate) use knet_bindings as bindings;
 
+/// What messages in the kernel's log begin with.
+const __LOG_PREFIX: &[u8] = b"knet\0";
+
 pub mod crypto;
 pub mod mm;
 pub mod net;

@@ -49,8 +49,10 @@ use knet::{
         ulp::{
             Handle,
             Registry,
+            RegistryRef,
             Ulp,
-            UlpSock, //
+            UlpSock,
+            UnlockedSock, //
         }, //
     },
     sync::{
@@ -62,8 +64,11 @@ use knet::{
 /// The "tls" upper layer protocol.
 pub(crate) struct Tls;
 
-/// A socket with TLS, in a task without its lock.
+/// A socket with TLS, in a task.
 pub(crate) type TlsSock<'a> = UlpSock<'a, Tls>;
+
+/// A socket with TLS, in a task without its lock.
+pub(crate) type Unlocked<'a> = UnlockedSock<'a, Tls>;
 
 /// A socket with TLS, with its lock.
 pub(crate) type Locked<'a> = LockedSock<'a, State>;
@@ -148,14 +153,11 @@ impl Ulp for Tls {
     const NAME: &'static CStr = c"tls";
     const LEVEL: c_int = SOL_TLS;
     const INFO: u16 = diag::INFO;
+    const REGISTRY: RegistryRef<Self> = RegistryRef::new(&REGISTRY);
 
     type Shared = Shared;
     type State = State;
     type Context = Context;
-
-    fn registry() -> &'static Registry<Self> {
-        &REGISTRY
-    }
 
     fn shared() -> Shared {
         Shared {
@@ -175,19 +177,19 @@ impl Ulp for Tls {
         })
     }
 
-    fn setsockopt(sk: &TlsSock<'_>, name: c_int, value: &OptVal<'_>) -> Result {
+    fn setsockopt(sk: &Unlocked<'_>, name: c_int, value: &OptVal<'_>) -> Result {
         sockopt::set(sk, name, value)
     }
 
-    fn getsockopt(sk: &TlsSock<'_>, name: c_int, out: &mut OptOut) -> Result {
+    fn getsockopt(sk: &Unlocked<'_>, name: c_int, out: &mut OptOut) -> Result {
         sockopt::get(sk, name, out)
     }
 
-    fn sendmsg(sk: &TlsSock<'_>, msg: &mut SendMsg<'_>) -> Result<usize> {
+    fn sendmsg(sk: &Unlocked<'_>, msg: &mut SendMsg<'_>) -> Result<usize> {
         tx::sendmsg(sk, msg)
     }
 
-    fn splice_eof(sk: &TlsSock<'_>) {
+    fn splice_eof(sk: &Unlocked<'_>) {
         tx::splice_eof(sk);
     }
 
@@ -199,17 +201,17 @@ impl Ulp for Tls {
         tx::shutdown(sk, locked)
     }
 
-    fn work(sk: &TlsSock<'_>) {
+    fn work(sk: &Unlocked<'_>) {
         tx::work(sk);
         rx::work(sk);
     }
 
-    fn recvmsg(sk: &TlsSock<'_>, msg: &mut RecvMsg<'_>, flags: Flags) -> Result<usize> {
+    fn recvmsg(sk: &Unlocked<'_>, msg: &mut RecvMsg<'_>, flags: Flags) -> Result<usize> {
         rx::recvmsg(sk, msg, flags)
     }
 
     fn splice_read(
-        sk: &TlsSock<'_>,
+        sk: &Unlocked<'_>,
         pipe: &mut Pipe<'_>,
         len: usize,
         nonblock: bool,
@@ -237,7 +239,7 @@ impl Ulp for Tls {
         rx::read_later(sk, 0);
     }
 
-    fn close<'a>(sk: &TlsSock<'a>) -> Locked<'a> {
+    fn close<'a>(sk: &Unlocked<'a>) -> Locked<'a> {
         let mut tx = sk.context().tx.lock();
         let mut locked = sk.lock();
         if let Some(tx) = tx.as_mut() {

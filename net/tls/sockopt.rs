@@ -19,7 +19,9 @@ use crate::{
         Direction,
         Keys,
         Locked,
-        TlsSock, //
+        Tls,
+        TlsSock,
+        Unlocked, //
     },
     record::{
         Protection,
@@ -51,7 +53,10 @@ use knet::{
             OptVal, //
         },
         tls_abi::Conf,
-        ulp::Half, //
+        ulp::{
+            Exclusive,
+            Half, //
+        }, //
     }, //
 };
 
@@ -62,7 +67,7 @@ const TLS_RX_EXPECT_NO_PAD: c_int = 4;
 const TLS_TX_MAX_PAYLOAD_LEN: c_int = 5;
 
 /// `setsockopt()`.
-pub(crate) fn set(sk: &TlsSock<'_>, name: c_int, value: &OptVal<'_>) -> Result {
+pub(crate) fn set(sk: &Unlocked<'_>, name: c_int, value: &OptVal<'_>) -> Result {
     match name {
         TLS_TX => set_tx(sk, value),
         TLS_RX => set_rx(sk, value),
@@ -74,7 +79,7 @@ pub(crate) fn set(sk: &TlsSock<'_>, name: c_int, value: &OptVal<'_>) -> Result {
 }
 
 /// `getsockopt()`.
-pub(crate) fn get(sk: &TlsSock<'_>, name: c_int, out: &mut OptOut) -> Result {
+pub(crate) fn get(sk: &Unlocked<'_>, name: c_int, out: &mut OptOut) -> Result {
     match name {
         TLS_TX => get_keys(out, sk.lock().data().tx.as_ref()),
         TLS_RX => get_keys(out, sk.lock().data().rx.as_ref().map(Rx::keys)),
@@ -139,21 +144,22 @@ fn read_keys<'a>(
 
 /// Reads the keys for `direction`, and has `install` use them.
 ///
-/// Returns whether they are the first ones of the direction.
-fn set_keys(
-    sk: &TlsSock<'_>,
+/// Returns the socket, to be switched on, if they are the first ones of the direction.
+fn set_keys<'a>(
+    sk: &TlsSock<'a>,
     locked: &mut Locked<'_>,
     value: &OptVal<'_>,
     direction: Direction,
     install: impl FnOnce(&mut Locked<'_>, NewKeys<'_>) -> Result,
-) -> Result<bool> {
+) -> Result<Option<Exclusive<'a, Tls>>> {
     let net = sk.sock().net();
     let (ok, error) = match direction {
         Direction::Tx => (Counter::TxRekeyOk, Counter::TxRekeyError),
         Direction::Rx => (Counter::RxRekeyOk, Counter::RxRekeyError),
     };
-    // A socket with a sockmap has other plans for its data.
-    if sk.sock().has_psock() || value.is_null() || value.len() < INFO_LEN {
+    // A socket in a sockmap has other plans for its data.
+    let exclusive = sk.exclusive(locked)?;
+    if value.is_null() || value.len() < INFO_LEN {
         return Err(EINVAL);
     }
     let flags = locked.alloc_flags();
@@ -183,15 +189,15 @@ fn set_keys(
     if version.is_some() {
         net.inc(if result.is_ok() { ok } else { error });
     }
-    result.map(|()| version.is_none())
+    result.map(|()| version.is_none().then_some(exclusive))
 }
 
 /// Sets the keys for sending, or replaces them.
-fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
+fn set_tx(sk: &Unlocked<'_>, value: &OptVal<'_>) -> Result {
     // A key is not changed under a send that is under way.
     let mut session = tx::Session::begin(sk)?;
     let (tx, locked) = session.parts();
-    let first = set_keys(sk, locked, value, Direction::Tx, |locked, new| {
+    let exclusive = set_keys(sk, locked, value, Direction::Tx, |locked, new| {
         match tx.as_mut() {
             Some(tx) => tx.set_request(locked, new.request)?,
             None => *tx = Some(Tx::new(new.request)),
@@ -200,20 +206,20 @@ fn set_tx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
         keys.set_info(new.info);
         Ok(())
     })?;
-    if !first {
+    let Some(exclusive) = exclusive else {
         return Ok(());
-    }
+    };
     sk.abi().set_tx_conf(Conf::Software);
     let net = sk.sock().net();
     net.inc(Counter::TxSw);
     net.inc(Counter::CurrTxSw);
-    sk.switch_on(locked, Half::Send)
+    exclusive.switch_on(locked, Half::Send)
 }
 
 /// Sets the keys for receiving, or replaces them.
-fn set_rx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
+fn set_rx(sk: &Unlocked<'_>, value: &OptVal<'_>) -> Result {
     let mut locked = sk.lock();
-    let first = set_keys(sk, &mut locked, value, Direction::Rx, |locked, new| {
+    let exclusive = set_keys(sk, &mut locked, value, Direction::Rx, |locked, new| {
         let state = locked.data();
         let rx = match state.rx.as_mut() {
             Some(rx) => {
@@ -225,16 +231,16 @@ fn set_rx(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
         rx.keys_mut().set_info(new.info);
         Ok(())
     })?;
-    if !first {
+    let Some(exclusive) = exclusive else {
         // Somebody may have been waiting for the new key.
         sk.announce(&mut locked);
         return Ok(());
-    }
+    };
     sk.abi().set_rx_conf(Conf::Software);
     let net = sk.sock().net();
     net.inc(Counter::RxSw);
     net.inc(Counter::CurrRxSw);
-    sk.switch_on(&mut locked, Half::Receive)?;
+    exclusive.switch_on(&mut locked, Half::Receive)?;
     // Records may have arrived before the keys.
     match rx::look(&mut locked, sk.shared()) {
         Ok(true) => sk.announce(&mut locked),
@@ -266,7 +272,7 @@ fn get_keys(out: &mut OptOut, keys: Option<&Keys>) -> Result {
     out.write(bytes.get(..len).ok_or(EINVAL)?)
 }
 
-fn set_zerocopy(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
+fn set_zerocopy(sk: &Unlocked<'_>, value: &OptVal<'_>) -> Result {
     let mut bytes = [0; size_of::<u32>()];
     if value.is_null() || value.len() != bytes.len() {
         return Err(EINVAL);
@@ -282,14 +288,14 @@ fn set_zerocopy(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     Ok(())
 }
 
-fn get_zerocopy(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
+fn get_zerocopy(sk: &Unlocked<'_>, out: &mut OptOut) -> Result {
     if out.len() != size_of::<u32>() {
         return Err(EINVAL);
     }
     out.write(&u32::from(sk.abi().zerocopy_sendfile()).to_ne_bytes())
 }
 
-fn set_no_pad(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
+fn set_no_pad(sk: &Unlocked<'_>, value: &OptVal<'_>) -> Result {
     let mut bytes = [0; size_of::<u32>()];
     if sk.abi().version() != Version::Tls13.id() || value.is_null() || value.len() < bytes.len() {
         return Err(EINVAL);
@@ -312,7 +318,7 @@ fn set_no_pad(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     Ok(())
 }
 
-fn get_no_pad(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
+fn get_no_pad(sk: &Unlocked<'_>, out: &mut OptOut) -> Result {
     if sk.abi().version() != Version::Tls13.id() {
         return Err(EINVAL);
     }
@@ -326,7 +332,7 @@ fn get_no_pad(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
     Ok(())
 }
 
-fn set_max_payload(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
+fn set_max_payload(sk: &Unlocked<'_>, value: &OptVal<'_>) -> Result {
     // An open record has been given its size.
     let mut session = tx::Session::begin(sk)?;
     let (tx, _) = session.parts();
@@ -348,7 +354,7 @@ fn set_max_payload(sk: &TlsSock<'_>, value: &OptVal<'_>) -> Result {
     Ok(())
 }
 
-fn get_max_payload(sk: &TlsSock<'_>, out: &mut OptOut) -> Result {
+fn get_max_payload(sk: &Unlocked<'_>, out: &mut OptOut) -> Result {
     let bytes = sk.abi().max_payload().to_ne_bytes();
     if out.len() < bytes.len() {
         return Err(EINVAL);

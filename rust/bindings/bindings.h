@@ -17,11 +17,14 @@
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 #include <crypto/aead.h>
+#include <net/inet_common.h>
 #include <net/inet_connection_sock.h>
+#include <net/ipv6.h>
 #include <net/net_namespace.h>
 #include <net/netlink.h>
 #include <net/sock.h>
 #include <net/tcp.h>
 #include <net/tls.h>
+#include <net/transp_v6.h>
 
 #include "../helpers/helpers.h"

@@ -11,11 +11,10 @@ struct net *knet_sock_net(const struct sock *sk)
 	return sock_net(sk);
 }
 
-bool knet_sk_has_psock(struct sock *sk)
+struct sk_psock *knet_sk_psock(struct sock *sk)
 {
-	/* Only whether there is one: nothing to be protected from being freed. */
-	return (uintptr_t)rcu_access_pointer(__sk_user_data(sk)) &
-	       SK_USER_DATA_PSOCK;
+	guard(rcu)();
+	return sk_psock(sk);
 }
 
 long knet_sock_sndtimeo(const struct sock *sk, bool noblock)
@@ -41,6 +40,16 @@ void knet_sk_mem_charge(struct sock *sk, int size)
 void knet_sk_mem_uncharge(struct sock *sk, int size)
 {
 	sk_mem_uncharge(sk, size);
+}
+
+void knet_sock_hold(struct sock *sk)
+{
+	sock_hold(sk);
+}
+
+void knet_module_get(struct module *module)
+{
+	__module_get(module);
 }
 
 void knet_sk_set_nospace(struct sock *sk)
@@ -75,6 +84,16 @@ void knet_set_prot(struct sock *sk, struct proto *prot)
 	smp_store_release(&sk->sk_prot, prot);
 }
 
+void knet_spin_lock_sock(struct sock *sk)
+{
+	spin_lock_bh(&sk->sk_lock.slock);
+}
+
+void knet_spin_unlock_sock(struct sock *sk)
+{
+	spin_unlock_bh(&sk->sk_lock.slock);
+}
+
 void knet_callback_lock(struct sock *sk)
 {
 	write_lock_bh(&sk->sk_callback_lock);
@@ -88,6 +107,11 @@ void knet_callback_unlock(struct sock *sk)
 void knet_set_ulp_data(struct sock *sk, void *data)
 {
 	rcu_assign_pointer(inet_csk(sk)->icsk_ulp_data, data);
+}
+
+void knet_set_ulp_ops(struct sock *sk, const struct tcp_ulp_ops *ops)
+{
+	WRITE_ONCE(inet_csk(sk)->icsk_ulp_ops, ops);
 }
 
 void *knet_rcu_dereference_ulp_data(const struct sock *sk)

@@ -89,13 +89,6 @@ impl Sock {
             Err(Error::from_errno(err.wrapping_neg()))
         }
     }
-
-    /// Whether a sockmap has taken over the socket.
-    #[inline]
-    pub fn has_psock(&self) -> bool {
-        // SAFETY: The socket is valid.
-        unsafe { bindings::knet_sk_has_psock(self.as_raw()) }
-    }
 }
 
 /// The proof that a socket's lock is held, by this task or, in a callback, by this CPU. Whoever

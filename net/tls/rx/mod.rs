@@ -28,7 +28,7 @@ use crate::{
         Shared,
         State,
         Tls,
-        TlsSock, //
+        Unlocked, //
     },
     record::{
         content_type,
@@ -382,7 +382,7 @@ pub(crate) fn data_ready(sk: &Handle<Tls>, guarded: &mut Guarded<'_, State>) -> 
 }
 
 /// Looks for a complete record, in a task of its own.
-pub(crate) fn work(sk: &TlsSock<'_>) {
+pub(crate) fn work(sk: &Unlocked<'_>) {
     if !sk.abi().rx_is_software() {
         return;
     }

@@ -13,7 +13,7 @@ use super::{
     SCRATCH, //
 };
 use crate::{
-    context::TlsSock,
+    context::Unlocked,
     record::content_type, //
 };
 use kernel::prelude::*;
@@ -32,7 +32,7 @@ use knet::{
 };
 
 /// Receives a message. All that it gets is of one content type.
-pub(crate) fn recvmsg(sk: &TlsSock<'_>, msg: &mut RecvMsg<'_>, flags: Flags) -> Result<usize> {
+pub(crate) fn recvmsg(sk: &Unlocked<'_>, msg: &mut RecvMsg<'_>, flags: Flags) -> Result<usize> {
     let mut locked = sk.lock();
     let session = Session::begin(sk, &mut locked, flags.any(Flags::DONTWAIT))?;
     let mut call = Call {

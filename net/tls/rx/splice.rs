@@ -6,7 +6,8 @@ use super::read::Session;
 use crate::{
     context::{
         Locked,
-        TlsSock, //
+        TlsSock,
+        Unlocked, //
     },
     record::content_type, //
 };
@@ -52,7 +53,7 @@ fn consume(session: &mut Session<'_, '_, '_>, n: usize) -> Result {
 
 /// Moves data into a pipe, of one record at the most.
 pub(crate) fn splice_read(
-    sk: &TlsSock<'_>,
+    sk: &Unlocked<'_>,
     pipe: &mut Pipe<'_>,
     len: usize,
     nonblock: bool,
@@ -78,10 +79,6 @@ pub(crate) fn read_sock(
     locked: &mut Locked<'_>,
     reader: &mut Reader<'_>,
 ) -> Result<usize> {
-    // A sockmap would want to see packets first.
-    if sk.sock().has_psock() {
-        return Err(EINVAL);
-    }
     let mut session = Session::begin(sk, locked, true)?;
     let mut copied = 0usize;
     while reader.wants_more() {

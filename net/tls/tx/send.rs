@@ -12,7 +12,8 @@ use super::{
 use crate::{
     context::{
         Locked,
-        TlsSock, //
+        TlsSock,
+        Unlocked, //
     },
     record::content_type, //
 };
@@ -48,7 +49,7 @@ const BATCH: usize = 64 << 10;
 
 /// Sends a message. Returns how many bytes were accepted: they will go out, unless the connection
 /// fails.
-pub(crate) fn sendmsg(sk: &TlsSock<'_>, msg: &mut SendMsg<'_>) -> Result<usize> {
+pub(crate) fn sendmsg(sk: &Unlocked<'_>, msg: &mut SendMsg<'_>) -> Result<usize> {
     let flags = msg.flags();
     if flags.without(ALLOWED) != Flags::NONE {
         return Err(EOPNOTSUPP);

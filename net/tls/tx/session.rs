@@ -17,7 +17,8 @@ use crate::{
     context::{
         Locked,
         Tls,
-        TlsSock, //
+        TlsSock,
+        Unlocked, //
     },
     record::content_type, //
 };
@@ -41,14 +42,14 @@ pub(crate) struct Session<'a, 's> {
 impl<'a, 's> Session<'a, 's> {
     /// Waits until no other sender is at work. Fails with `EINTR` when a signal comes first.
     #[inline]
-    pub(crate) fn begin(sk: &'a TlsSock<'s>) -> Result<Self> {
+    pub(crate) fn begin(sk: &'a Unlocked<'s>) -> Result<Self> {
         let tx = sk.context().tx.lock_interruptible()?;
         let locked = sk.lock();
         Ok(Self { sk, tx, locked })
     }
 
     /// Begins unless another sender is at work.
-    fn try_begin(sk: &'a TlsSock<'s>) -> Option<Self> {
+    fn try_begin(sk: &'a Unlocked<'s>) -> Option<Self> {
         let locked = sk.lock();
         let tx = sk.context().tx.try_lock()?;
         Some(Self { sk, tx, locked })
@@ -131,7 +132,7 @@ impl Tx {
 }
 
 /// The source of a splice has ended, and the last piece was sent as if more were to come.
-pub(crate) fn splice_eof(sk: &TlsSock<'_>) {
+pub(crate) fn splice_eof(sk: &Unlocked<'_>) {
     if !sk.shared().tx.open.get() {
         return;
     }
@@ -150,7 +151,7 @@ pub(crate) fn write_space(sk: &Handle<Tls>) {
 }
 
 /// Pushes what is queued, unless a sender is at work, who looks after it.
-pub(crate) fn work(sk: &TlsSock<'_>) {
+pub(crate) fn work(sk: &Unlocked<'_>) {
     if !sk.shared().tx.stalled.get() && !sk.sock().send_is_over() {
         return;
     }

@@ -3,6 +3,7 @@
 //! The data of an attached socket.
 
 use super::{
+    attach,
     io,
     proto::{
         Half,
@@ -27,6 +28,7 @@ use core::{
         ManuallyDrop,
         MaybeUninit, //
     },
+    ops::Deref,
     ptr::NonNull, //
 };
 use kernel::{
@@ -34,7 +36,8 @@ use kernel::{
     sync::{
         atomic::{
             Acquire,
-            Atomic, //
+            Atomic,
+            Relaxed, //
         },
         Refcount, //
     },
@@ -55,7 +58,8 @@ use kernel::{
 /// * `state` and `context` are initialised until the socket is closed; `state` is only accessed by
 ///   the owner of the socket's lock.
 /// * `halves` and the callbacks are written only with the socket's lock and its callback lock,
-///   `base` and `write_space` by a sockmap with the latter alone. Data is detached with both.
+///   `base` by a sockmap with the latter alone. Data is detached with both.
+/// * As long as a half is on, no sockmap has the socket, and `base` does not change.
 #[repr(C)]
 pub(super) struct Attached<U: Ulp> {
     /// First, as it is looked for here.
@@ -80,57 +84,6 @@ pub(super) struct Attached<U: Ulp> {
 pub(super) type Callback = unsafe extern "C" fn(*mut bindings::sock);
 
 impl<U: Ulp> Attached<U> {
-    /// Allocates the data for `sk`. The caller attaches it.
-    ///
-    /// # Safety
-    ///
-    /// `sk` is valid as long as the data is attached, and `work` may be called with the work item
-    /// of the data, until [`Attached::disable_work`].
-    pub(super) unsafe fn new(
-        sk: NonNull<bindings::sock>,
-        set: &'static ProtoSet<U>,
-        work: unsafe extern "C" fn(*mut bindings::work_struct),
-    ) -> Result<NonNull<Self>> {
-        const {
-            assert!(!core::mem::needs_drop::<U::Shared>());
-            assert!(core::mem::offset_of!(Self, head) == 0);
-            // What `kfree_rcu()` demands.
-            assert!(core::mem::offset_of!(Self, rcu) < 4096);
-        };
-
-        // In its place, as most of it is not there yet.
-        let this = KBox::init(
-            init!(Self {
-                head: Head::new(),
-                shared: U::shared(),
-                rcu: Opaque::uninit(),
-                refs: Refcount::new(1),
-                sk,
-                set,
-                base: Atomic::new(set.base()),
-                halves: UnsafeCell::new(0),
-                write_space: UnsafeCell::new(None),
-                data_ready: UnsafeCell::new(None),
-                work: Opaque::uninit(),
-                state: UnsafeCell::new(ManuallyDrop::new(U::state())),
-                context: UnsafeCell::new(MaybeUninit::uninit()),
-            }),
-            GFP_KERNEL,
-        )?;
-        let slot = this.context.get().cast::<U::Context>();
-        // SAFETY: The slot is valid for writes, and stays where it is, in the box. On an error it
-        // is as uninitialised as before.
-        if let Err(e) = unsafe { U::context().__init(slot) } {
-            drop(ManuallyDrop::into_inner(
-                KBox::into_inner(this).state.into_inner(),
-            ));
-            return Err(e);
-        }
-        // SAFETY: The work item is in the box, where it stays.
-        unsafe { bindings::knet_init_delayed_work(this.work.get(), Some(work)) };
-        Ok(NonNull::from(KBox::leak(this)))
-    }
-
     /// The data of the socket that `work` belongs to.
     ///
     /// # Safety
@@ -246,6 +199,89 @@ impl<U: Ulp> Attached<U> {
     }
 }
 
+/// Data that is not attached yet.
+///
+/// # Invariants
+///
+/// All of it is initialised, and belongs to this value.
+pub(super) struct Unattached<U: Ulp>(NonNull<Attached<U>>);
+
+impl<U: Ulp> Unattached<U> {
+    /// Allocates data for `sk`.
+    ///
+    /// # Safety
+    ///
+    /// `sk` is valid as long as the data is attached, and `work` may be called with the work item
+    /// of the data, until [`Attached::disable_work`].
+    pub(super) unsafe fn new(
+        sk: NonNull<bindings::sock>,
+        set: &'static ProtoSet<U>,
+        work: unsafe extern "C" fn(*mut bindings::work_struct),
+    ) -> Result<Self> {
+        const {
+            assert!(!core::mem::needs_drop::<U::Shared>());
+            assert!(core::mem::offset_of!(Attached<U>, head) == 0);
+            // What `kfree_rcu()` demands.
+            assert!(core::mem::offset_of!(Attached<U>, rcu) < 4096);
+        };
+
+        // In its place, as most of it is not there yet.
+        let this = KBox::init(
+            init!(Attached {
+                head: Head::new(),
+                shared: U::shared(),
+                rcu: Opaque::uninit(),
+                refs: Refcount::new(1),
+                sk,
+                set,
+                base: Atomic::new(set.below().proto()),
+                halves: UnsafeCell::new(0),
+                write_space: UnsafeCell::new(None),
+                data_ready: UnsafeCell::new(None),
+                work: Opaque::uninit(),
+                state: UnsafeCell::new(ManuallyDrop::new(U::state())),
+                context: UnsafeCell::new(MaybeUninit::uninit()),
+            }),
+            GFP_KERNEL,
+        )?;
+        let slot = this.context.get().cast::<U::Context>();
+        // SAFETY: The slot is valid for writes, and stays where it is, in the box. On an error it
+        // is as uninitialised as before.
+        if let Err(e) = unsafe { U::context().__init(slot) } {
+            drop(ManuallyDrop::into_inner(
+                KBox::into_inner(this).state.into_inner(),
+            ));
+            return Err(e);
+        }
+        // SAFETY: The work item is in the box, where it stays.
+        unsafe { bindings::knet_init_delayed_work(this.work.get(), Some(work)) };
+        // INVARIANT: It was initialised just now, all of it.
+        Ok(Self(NonNull::from(KBox::leak(this))))
+    }
+
+    /// Gives the data away to be attached, to a socket with the tables of which `set` was made.
+    pub(super) fn attach(self, set: &'static ProtoSet<U>) -> NonNull<Attached<U>> {
+        let this = ManuallyDrop::new(self);
+        let mut data = this.0;
+        // SAFETY: The data belongs to this value.
+        let attached = unsafe { data.as_mut() };
+        attached.set = set;
+        attached.base.store(set.below().proto(), Relaxed);
+        set.registry().attached();
+        data
+    }
+}
+
+impl<U: Ulp> Drop for Unattached<U> {
+    fn drop(&mut self) {
+        // SAFETY: The data is initialised, and belongs to this value. Its work was never scheduled.
+        unsafe {
+            self.0.as_ref().drop_contents();
+            Attached::put(self.0);
+        }
+    }
+}
+
 /// A reference to the data of a socket, which may already be closed.
 ///
 /// # Invariants
@@ -284,7 +320,7 @@ impl<U: Ulp> Handle<U> {
     /// already. Does nothing if the socket is closed.
     pub fn schedule(&self, delay: u32) {
         let work = self.get().work.get();
-        let queue = U::registry().queue();
+        let queue = U::REGISTRY.get().queue();
         // SAFETY: The work item is initialised. It is disabled when the socket is closed, and then
         // C ignores this; until then the queue is there.
         unsafe {
@@ -305,7 +341,7 @@ impl<U: Ulp> Drop for Handle<U> {
     }
 }
 
-/// An attached socket, in a task that does not have its lock.
+/// An attached socket, in a task.
 ///
 /// # Invariants
 ///
@@ -319,7 +355,7 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
     ///
     /// # Safety
     ///
-    /// The socket is not closed for `'a`, and this is a task that does not have its lock.
+    /// The socket is not closed for `'a`, and this is a task.
     pub(super) unsafe fn new(attached: &'a Attached<U>) -> Self {
         // INVARIANT: As the caller promises.
         Self { attached }
@@ -345,12 +381,6 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
     /// The shared data.
     pub fn shared(&self) -> &'a U::Shared {
         &self.attached.shared
-    }
-
-    /// Takes the socket's lock.
-    pub fn lock(&self) -> LockedSock<'a, U::State> {
-        // SAFETY: The state is that of this socket, and only accessed through its lock.
-        unsafe { LockedSock::lock(self.sock(), self.attached.state()) }
     }
 
     /// A handle that may outlive the call.
@@ -399,14 +429,79 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
         }
     }
 
-    /// Has the protocol called for one more direction of the socket, from now on.
-    pub fn switch_on(&self, locked: &mut LockedSock<'_, U::State>, half: Half) -> Result {
+    /// Makes sure that the protocol has the socket for itself, now and later.
+    ///
+    /// Fails with `EINVAL` if a sockmap has it.
+    pub fn exclusive(&self, locked: &mut LockedSock<'_, U::State>) -> Result<Exclusive<'a, U>> {
         // The lock must be that of this socket.
         if !core::ptr::eq(locked.sock(), self.sock()) {
             return Err(EINVAL);
         }
         // SAFETY: The socket is valid, locked, and attached.
-        unsafe { super::vtable::switch_on(self.attached, half) };
+        if !unsafe { attach::is_exclusive(self.attached) } {
+            return Err(EINVAL);
+        }
+        // INVARIANT: That was just checked.
+        Ok(Exclusive {
+            attached: self.attached,
+        })
+    }
+}
+
+/// An attached socket that no sockmap has, nor ever will.
+///
+/// # Invariants
+///
+/// That is so, and the socket is not closed as long as the value lives.
+pub struct Exclusive<'a, U: Ulp> {
+    attached: &'a Attached<U>,
+}
+
+impl<U: Ulp> Exclusive<'_, U> {
+    /// Has the protocol called for one more direction of the socket, from now on.
+    pub fn switch_on(self, locked: &mut LockedSock<'_, U::State>, half: Half) -> Result {
+        // The lock must be that of this socket.
+        if !core::ptr::eq(locked.sock().as_raw(), self.attached.sk.as_ptr()) {
+            return Err(EINVAL);
+        }
+        // SAFETY: The socket is valid, locked, and attached. By the type invariant no sockmap has
+        // it.
+        unsafe { attach::switch_on(self.attached, half) };
         Ok(())
+    }
+}
+
+/// An attached socket, in a task that does not have its lock.
+///
+/// # Invariants
+///
+/// The task does not own the lock when the value is made.
+pub struct UnlockedSock<'a, U: Ulp>(UlpSock<'a, U>);
+
+impl<'a, U: Ulp> UnlockedSock<'a, U> {
+    /// Wraps the data of a socket.
+    ///
+    /// # Safety
+    ///
+    /// The socket is not closed for `'a`, and this is a task that does not have its lock.
+    pub(super) unsafe fn new(attached: &'a Attached<U>) -> Self {
+        // SAFETY: The socket is not closed for `'a`, as the caller promises.
+        let sock = unsafe { UlpSock::new(attached) };
+        // INVARIANT: The caller promises that as well.
+        Self(sock)
+    }
+
+    /// Takes the socket's lock.
+    pub fn lock(&self) -> LockedSock<'a, U::State> {
+        // SAFETY: The state is that of this socket, and only accessed through its lock.
+        unsafe { LockedSock::lock(self.sock(), self.attached.state()) }
+    }
+}
+
+impl<'a, U: Ulp> Deref for UnlockedSock<'a, U> {
+    type Target = UlpSock<'a, U>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
     }
 }

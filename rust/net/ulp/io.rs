@@ -5,7 +5,8 @@
 use super::{
     attached::{
         Handle,
-        UlpSock, //
+        UlpSock,
+        UnlockedSock, //
     },
     vtable::attached,
     Ulp, //
@@ -52,7 +53,7 @@ pub(super) unsafe extern "C" fn sendmsg<U: Ulp>(
     // SAFETY: The message is ours for the call, and as C passes it to a protocol.
     let result = unsafe { SendMsg::from_raw(msg) }.and_then(|mut msg| {
         // SAFETY: The socket is not closed before the call returns.
-        U::sendmsg(&unsafe { UlpSock::new(attached) }, &mut msg)
+        U::sendmsg(&unsafe { UnlockedSock::new(attached) }, &mut msg)
     });
     to_count(result)
 }
@@ -63,8 +64,8 @@ pub(super) unsafe extern "C" fn sendmsg<U: Ulp>(
 pub(super) unsafe extern "C" fn splice_eof<U: Ulp>(socket: *mut bindings::socket) {
     // SAFETY: The socket is not closed before the call returns.
     if let Some(attached) = unsafe { attached::<U>((*socket).sk) } {
-        // SAFETY: As above.
-        U::splice_eof(&unsafe { UlpSock::new(attached) });
+        // SAFETY: The socket is not closed before the call returns.
+        U::splice_eof(&unsafe { UnlockedSock::new(attached) });
     }
 }
 
@@ -78,6 +79,7 @@ pub(super) unsafe extern "C" fn write_space<U: Ulp>(sk: *mut bindings::sock) {
         match attached::<U>(sk) {
             Some(attached) => {
                 Handle::lend(attached, |handle| U::write_space(handle));
+                // It was written before this was the callback, and is not written again.
                 *attached.write_space.get()
             }
             None => None,
@@ -118,7 +120,7 @@ pub(super) unsafe extern "C" fn recvmsg<U: Ulp>(
     // SAFETY: The message is ours for the call.
     let result = unsafe { RecvMsg::from_raw(msg) }.and_then(|mut msg| {
         // SAFETY: The socket is not closed before the call returns.
-        let sk = unsafe { UlpSock::new(attached) };
+        let sk = unsafe { UnlockedSock::new(attached) };
         U::recvmsg(&sk, &mut msg, Flags::from_raw(flags as c_uint))
     });
     to_count(result)
@@ -149,7 +151,7 @@ pub(super) unsafe extern "C" fn splice_read<U: Ulp>(
     // SAFETY: The pipe is valid and locked during the call.
     let result = unsafe { Pipe::from_raw(pipe) }.and_then(|mut pipe| {
         // SAFETY: The socket is not closed before the call returns.
-        let sk = unsafe { UlpSock::new(attached) };
+        let sk = unsafe { UnlockedSock::new(attached) };
         let nonblock = flags & bindings::SPLICE_F_NONBLOCK != 0;
         U::splice_read(&sk, &mut pipe, len, nonblock)
     });
@@ -208,7 +210,7 @@ pub(super) unsafe extern "C" fn poll<U: Ulp>(
         let Some(attached) = attached::<U>(sk) else {
             return EPOLLERR;
         };
-        let Some(base) = (*attached.set.base_ops()).poll else {
+        let Some(base) = (*attached.set.below().ops()).poll else {
             return EPOLLERR;
         };
         let mask = base(file, socket, wait);

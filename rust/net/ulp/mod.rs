@@ -5,8 +5,9 @@
 //! A protocol implements [`Ulp`] and registers with [`Registration::new`]. What it gets to see of
 //! a socket says in which context it is called:
 //!
-//! * [`UlpSock`]: in a task, without the socket's lock, which it can take;
-//! * [`LockedSock`](super::sock::LockedSock): in a task, with the lock;
+//! * [`UnlockedSock`]: in a task, without the socket's lock, which it can take;
+//! * [`LockedSock`](super::sock::LockedSock): in a task, with the lock; a [`UlpSock`] beside it is
+//!   the socket itself;
 //! * [`Handle`]: anywhere, also in a callback of TCP, where it must not sleep.
 //!
 //! The data of a socket has three parts to match: [`Ulp::Context`] with locks of its own,
@@ -16,7 +17,9 @@
 //! [`include/net/sock.h`](srctree/include/net/sock.h) (`struct proto`),
 //! [`include/linux/net.h`](srctree/include/linux/net.h) (`struct proto_ops`)
 
+mod attach;
 mod attached;
+mod below;
 mod io;
 mod proto;
 mod registration;
@@ -44,13 +47,16 @@ use super::{
 use kernel::prelude::*;
 
 pub use attached::{
+    Exclusive,
     Handle,
-    UlpSock, //
+    UlpSock,
+    UnlockedSock, //
 };
 pub use proto::Half;
 pub use registration::{
     Registration,
-    Registry, //
+    Registry,
+    RegistryRef, //
 };
 
 /// A TCP upper layer protocol.
@@ -74,8 +80,8 @@ pub trait Ulp: Sized + 'static {
     /// What has locks of its own.
     type Context: Send + Sync;
 
-    /// The protocol's static memory; always the same.
-    fn registry() -> &'static Registry<Self>;
+    /// The protocol's static memory.
+    const REGISTRY: RegistryRef<Self>;
 
     /// The shared data of a new socket.
     fn shared() -> Self::Shared;
@@ -87,16 +93,16 @@ pub trait Ulp: Sized + 'static {
     fn context() -> impl PinInit<Self::Context, Error>;
 
     /// Sets an option.
-    fn setsockopt(sk: &UlpSock<'_, Self>, name: c_int, value: &OptVal<'_>) -> Result;
+    fn setsockopt(sk: &UnlockedSock<'_, Self>, name: c_int, value: &OptVal<'_>) -> Result;
 
     /// Writes the value of an option.
-    fn getsockopt(sk: &UlpSock<'_, Self>, name: c_int, out: &mut OptOut) -> Result;
+    fn getsockopt(sk: &UnlockedSock<'_, Self>, name: c_int, out: &mut OptOut) -> Result;
 
     /// Sends a message; returns how many bytes were accepted. Called when [`Half::Send`] is on.
-    fn sendmsg(sk: &UlpSock<'_, Self>, msg: &mut SendMsg<'_>) -> Result<usize>;
+    fn sendmsg(sk: &UnlockedSock<'_, Self>, msg: &mut SendMsg<'_>) -> Result<usize>;
 
     /// The source of a splice has come to its end. Called when [`Half::Send`] is on.
-    fn splice_eof(sk: &UlpSock<'_, Self>);
+    fn splice_eof(sk: &UnlockedSock<'_, Self>);
 
     /// There is room to send again. A callback of TCP's; called when [`Half::Send`] is on.
     fn write_space(sk: &Handle<Self>);
@@ -108,11 +114,11 @@ pub trait Ulp: Sized + 'static {
 
     /// Receives into a message; returns how many bytes. Called when [`Half::Receive`] is on, as
     /// are all that follow.
-    fn recvmsg(sk: &UlpSock<'_, Self>, msg: &mut RecvMsg<'_>, flags: Flags) -> Result<usize>;
+    fn recvmsg(sk: &UnlockedSock<'_, Self>, msg: &mut RecvMsg<'_>, flags: Flags) -> Result<usize>;
 
     /// Moves what is received into a pipe; returns how many bytes.
     fn splice_read(
-        sk: &UlpSock<'_, Self>,
+        sk: &UnlockedSock<'_, Self>,
         pipe: &mut Pipe<'_>,
         len: usize,
         nonblock: bool,
@@ -137,14 +143,14 @@ pub trait Ulp: Sized + 'static {
     fn is_readable(shared: &Self::Shared) -> bool;
 
     /// Does in a task what [`Handle::schedule`] was called for.
-    fn work(sk: &UlpSock<'_, Self>);
+    fn work(sk: &UnlockedSock<'_, Self>);
 
     /// The socket is being closed; no other call is under way or will come, but for callbacks.
     /// What has to be done with a lock is done here. Afterwards state and context are dropped,
     /// without any.
     ///
     /// Returns the socket's lock, under which it is then detached.
-    fn close<'a>(sk: &UlpSock<'a, Self>) -> LockedSock<'a, Self::State>;
+    fn close<'a>(sk: &UnlockedSock<'a, Self>) -> LockedSock<'a, Self::State>;
 
     /// Writes what netlink shows of the socket.
     fn info(abi: &TlsContext, nest: &mut Nest<'_>) -> Result;

@@ -3,6 +3,7 @@
 //! The tables of functions that sockets use once they are attached.
 
 use super::{
+    below::Tables,
     vtable,
     Registry,
     Ulp, //
@@ -40,8 +41,8 @@ const CONFIGS: usize = 4;
 /// C may change single functions in a table (sockmap does), so there are no references to them.
 pub(super) struct ProtoSet<U: Ulp> {
     registry: &'static Registry<U>,
-    base: *mut bindings::proto,
-    base_ops: *const bindings::proto_ops,
+    /// Those that the socket had before.
+    below: Tables,
     protos: [Opaque<bindings::proto>; CONFIGS],
     ops: [bindings::proto_ops; CONFIGS],
     next: *mut ProtoSet<U>,
@@ -49,41 +50,36 @@ pub(super) struct ProtoSet<U: Ulp> {
 }
 
 impl<U: Ulp> ProtoSet<U> {
-    /// # Safety
-    ///
-    /// Both pointers are valid, and stay so as long as any socket uses the set.
-    unsafe fn new(
-        registry: &'static Registry<U>,
-        base: *mut bindings::proto,
-        base_ops: *const bindings::proto_ops,
-    ) -> Result<NonNull<Self>> {
-        // SAFETY: The pointers are valid. For C, both structures are plain data that may be copied.
-        let copy = || unsafe { (core::ptr::read(base), core::ptr::read(base_ops)) };
-        let mut this = KBox::new(
-            Self {
-                registry,
-                base,
-                base_ops,
-                protos: core::array::from_fn(|_| Opaque::new(copy().0)),
-                ops: core::array::from_fn(|_| copy().1),
-                next: core::ptr::null_mut(),
-                _ulp: PhantomData,
-            },
-            GFP_KERNEL,
-        )?;
-        let ProtoSet { protos, ops, .. } = &mut *this;
-        for (halves, (proto, ops)) in (0..CONFIGS).zip(protos.iter_mut().zip(ops)) {
-            // SAFETY: Nobody else has the set yet.
-            let proto = unsafe { &mut *proto.get() };
-            vtable::fill_base::<U>(proto);
-            if halves & Half::Send as usize != 0 {
-                vtable::fill_send::<U>(proto, ops);
+    /// Makes the tables, in their place: they are large.
+    #[inline(never)]
+    fn new(registry: &'static Registry<U>, below: Tables) -> Result<NonNull<Self>> {
+        let mut this = KBox::<Self>::new_uninit(GFP_KERNEL)?;
+        let set = this.as_mut_ptr();
+        // SAFETY: The memory of the set is ours, and each of its fields is written. The tables
+        // below are valid by their type invariant; for C, both are plain data that may be copied.
+        // Nobody else has the set yet.
+        unsafe {
+            (&raw mut (*set).registry).write(registry);
+            (&raw mut (*set).below).write(below);
+            (&raw mut (*set).next).write(core::ptr::null_mut());
+            (&raw mut (*set)._ulp).write(PhantomData);
+            let mut proto = (&raw mut (*set).protos).cast::<bindings::proto>();
+            let mut ops = (&raw mut (*set).ops).cast::<bindings::proto_ops>();
+            for halves in 0..CONFIGS {
+                proto.copy_from_nonoverlapping(below.proto(), 1);
+                ops.copy_from_nonoverlapping(below.ops(), 1);
+                vtable::fill_base::<U>(&mut *proto);
+                if halves & Half::Send as usize != 0 {
+                    vtable::fill_send::<U>(&mut *proto, &mut *ops);
+                }
+                if halves & Half::Receive as usize != 0 {
+                    vtable::fill_receive::<U>(&mut *proto, &mut *ops);
+                }
+                proto = proto.add(1);
+                ops = ops.add(1);
             }
-            if halves & Half::Receive as usize != 0 {
-                vtable::fill_receive::<U>(proto, ops);
-            }
+            Ok(NonNull::from(KBox::leak(this.assume_init())))
         }
-        Ok(NonNull::from(KBox::leak(this)))
     }
 
     /// Where the set belongs.
@@ -91,14 +87,9 @@ impl<U: Ulp> ProtoSet<U> {
         self.registry
     }
 
-    /// The table that the set was made from.
-    pub(super) fn base(&self) -> *mut bindings::proto {
-        self.base
-    }
-
-    /// The table, one level above, that the set was made from.
-    pub(super) fn base_ops(&self) -> *const bindings::proto_ops {
-        self.base_ops
+    /// The tables that the set was made from.
+    pub(super) fn below(&self) -> Tables {
+        self.below
     }
 
     /// The tables for a socket whose halves that are on have this sum.
@@ -128,37 +119,30 @@ impl<U: Ulp> ProtoSets<U> {
         }
     }
 
-    /// The set for a socket that has the tables `base` and `base_ops`.
-    ///
-    /// # Safety
-    ///
-    /// Both pointers are valid, and stay so as long as any socket is attached.
-    pub(super) unsafe fn get(
-        &'static self,
-        registry: &'static Registry<U>,
-        base: *mut bindings::proto,
-        base_ops: *const bindings::proto_ops,
-    ) -> Result<&'static ProtoSet<U>> {
+    /// The set for a socket that has the tables `below`, if there is one.
+    pub(super) fn find(&'static self, below: Tables) -> Option<&'static ProtoSet<U>> {
         let mut next = self.first.load(Acquire);
-        let first = next;
         // SAFETY: By the type invariant these are sets, which nobody frees.
         while let Some(set) = unsafe { next.as_ref() } {
-            if set.base == base && set.base_ops == base_ops {
-                return Ok(set);
+            if set.below == below {
+                return Some(set);
             }
             next = set.next;
         }
-        // SAFETY: As the caller promises.
-        let new = unsafe { ProtoSet::new(registry, base, base_ops) }?;
-        let mut expected = first;
+        None
+    }
+
+    /// Makes a set for sockets that have the tables `below`.
+    pub(super) fn add(&'static self, registry: &'static Registry<U>, below: Tables) -> Result {
+        let new = ProtoSet::new(registry, below)?;
+        let mut expected = self.first.load(Relaxed);
         loop {
             // SAFETY: The new set is ours until it is in the list.
             unsafe { (*new.as_ptr()).next = expected };
             // INVARIANT: The new set goes before the list that is there. If somebody has added
             // the same one in the meantime, both are good.
             match self.first.cmpxchg(expected, new.as_ptr(), Release) {
-                // SAFETY: Sets in the list are valid, and not changed any more.
-                Ok(_) => return Ok(unsafe { new.as_ref() }),
+                Ok(_) => return Ok(()),
                 Err(current) => expected = current,
             }
         }

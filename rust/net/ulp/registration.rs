@@ -11,6 +11,7 @@ use crate::{
     bindings,
     net::pernet::Pernet, //
 };
+use core::ptr::NonNull;
 use kernel::{
     error::to_result,
     prelude::*,
@@ -62,6 +63,11 @@ impl<U: Ulp> Registry<U> {
         self.queue.load(Relaxed)
     }
 
+    /// What C knows of the protocol, once it is registered.
+    pub(super) fn ops(&self) -> *mut bindings::tcp_ulp_ops {
+        self.ops.get()
+    }
+
     /// A socket was attached.
     pub(super) fn attached(&self) {
         self.sockets.add(1, Relaxed);
@@ -70,6 +76,30 @@ impl<U: Ulp> Registry<U> {
     /// A socket is not attached any more.
     pub(super) fn detached(&self) {
         self.sockets.fetch_add(-1, Release);
+    }
+}
+
+/// Where the [`Registry`] of a protocol is. As a constant it is always the same one.
+///
+/// # Invariants
+///
+/// It points to a static.
+pub struct RegistryRef<U: Ulp>(NonNull<Registry<U>>);
+
+impl<U: Ulp> RegistryRef<U> {
+    /// Refers to `registry`.
+    pub const fn new(registry: &'static Registry<U>) -> Self {
+        // SAFETY: The pointer is that of a reference. (The compiler does not accept a constant
+        // that is a reference to something that changes.)
+        let ptr = unsafe { NonNull::new_unchecked(core::ptr::from_ref(registry).cast_mut()) };
+        // INVARIANT: The reference is a static one.
+        Self(ptr)
+    }
+
+    /// The registry.
+    pub(super) fn get(self) -> &'static Registry<U> {
+        // SAFETY: By the type invariant it is a static.
+        unsafe { self.0.as_ref() }
     }
 }
 
@@ -98,7 +128,7 @@ impl<U: Ulp> Registration<U> {
 }
 
 fn register<U: Ulp>(module: &'static ThisModule) -> Result<&'static Registry<U>> {
-    let registry = U::registry();
+    let registry = U::REGISTRY.get();
     if registry.in_use.xchg(true, Acquire) {
         return Err(EEXIST);
     }

@@ -7,14 +7,14 @@
 //! belong to a kernel user, who has to keep the same order.
 
 use super::{
+    attach,
     attached::{
         Attached,
-        Callback,
         Handle,
-        UlpSock, //
+        UlpSock,
+        UnlockedSock, //
     },
     io,
-    proto::Half,
     Ulp, //
 };
 use crate::{
@@ -33,16 +33,11 @@ use crate::{
         }, //
     }, //
 };
-use core::{
-    ptr::NonNull, //
-};
+use core::ptr::NonNull;
 use kernel::{
     prelude::*,
     sync::{
-        atomic::{
-            Acquire,
-            Release, //
-        },
+        atomic::Acquire,
         rcu, //
     }, //
 };
@@ -89,8 +84,9 @@ pub(super) fn fill_receive<U: Ulp>(proto: &mut bindings::proto, ops: &mut bindin
 /// The structure to be registered.
 pub(super) fn ulp_ops<U: Ulp>(owner: *mut bindings::module) -> bindings::tcp_ulp_ops {
     let mut ops = bindings::tcp_ulp_ops {
-        init: Some(init::<U>),
-        update: Some(update::<U>),
+        init: Some(attach::init::<U>),
+        update: Some(attach::update::<U>),
+        release: Some(attach::release::<U>),
         get_info: Some(get_info::<U>),
         get_info_size: Some(get_info_size::<U>),
         owner,
@@ -102,134 +98,6 @@ pub(super) fn ulp_ops<U: Ulp>(owner: *mut bindings::module) -> bindings::tcp_ulp
         *to = *from as c_char;
     }
     ops
-}
-
-/// Has the socket use the tables for its halves.
-///
-/// # Safety
-///
-/// `attached` is attached to a socket that is valid and locked.
-unsafe fn use_tables<U: Ulp>(attached: &Attached<U>) {
-    // SAFETY: The socket is locked.
-    let halves = unsafe { *attached.halves.get() };
-    let Some((proto, ops)) = attached.set.tables(halves) else {
-        return;
-    };
-    let sk = attached.sk.as_ptr();
-    // SAFETY: The socket is valid and locked. Others read the fields at any time, so they are
-    // written with single stores. The tables live as long as sockets are attached.
-    unsafe {
-        bindings::knet_set_prot(sk, proto.cast_mut());
-        let socket = (*sk).sk_socket;
-        if !socket.is_null() {
-            core::ptr::write_volatile(&raw mut (*socket).ops, ops);
-        }
-    }
-}
-
-/// Switches on `half` of a socket.
-///
-/// # Safety
-///
-/// `attached` is attached to a socket that is valid and locked.
-pub(super) unsafe fn switch_on<U: Ulp>(attached: &Attached<U>, half: Half) {
-    let sk = attached.sk.as_ptr();
-    // SAFETY: The socket is valid and locked; with the callback lock in addition, the callbacks
-    // may be changed.
-    unsafe {
-        bindings::knet_callback_lock(sk);
-        *attached.halves.get() |= half as usize;
-        use_tables(attached);
-        match half {
-            Half::Send if (*attached.write_space.get()).is_none() => {
-                *attached.write_space.get() = (*sk).sk_write_space;
-                (*sk).sk_write_space = Some(io::write_space::<U>);
-            }
-            Half::Receive if (*attached.data_ready.get()).is_none() => {
-                *attached.data_ready.get() = (*sk).sk_data_ready;
-                (*sk).sk_data_ready = Some(io::data_ready::<U>);
-            }
-            _ => (),
-        }
-        bindings::knet_callback_unlock(sk);
-    }
-}
-
-/// # Safety
-///
-/// C calls this with a TCP socket that it has locked, in a task.
-unsafe extern "C" fn init<U: Ulp>(sk: *mut bindings::sock) -> c_int {
-    // SAFETY: C passes a valid socket, which has its tables.
-    match unsafe { try_init::<U>(sk) } {
-        Ok(()) => 0,
-        Err(e) => e.to_errno(),
-    }
-}
-
-/// # Safety
-///
-/// As for [`init`].
-unsafe fn try_init<U: Ulp>(sk: *mut bindings::sock) -> Result {
-    let sk = NonNull::new(sk).ok_or(EINVAL)?;
-    // SAFETY: The socket is valid and locked. It is a task's, so it has a `struct socket`.
-    let (state, base, base_ops) = unsafe {
-        let ptr = sk.as_ptr();
-        let socket = (*ptr).sk_socket;
-        if socket.is_null() {
-            return Err(ENOTCONN);
-        }
-        (
-            core::ptr::read_volatile(&raw const (*ptr).__sk_common.skc_state),
-            core::ptr::read_volatile(&raw const (*ptr).__sk_common.skc_prot),
-            core::ptr::read_volatile(&raw const (*socket).ops),
-        )
-    };
-    // A listening socket would have to pass its data on to those it accepts.
-    if u32::from(state) != bindings::TCP_ESTABLISHED {
-        return Err(ENOTCONN);
-    }
-    let registry = U::registry();
-    // SAFETY: The tables of a socket are static, or belong to a protocol below that cannot go
-    // away before its sockets.
-    let set = unsafe { registry.sets.get(registry, base, base_ops) }?;
-    // SAFETY: The socket is valid until `close()` has detached the data.
-    let new = unsafe { Attached::<U>::new(sk, set, work::<U>) }?;
-    registry.attached();
-    // SAFETY: The socket is valid and locked, and nothing is attached. The data is initialised.
-    unsafe {
-        bindings::knet_callback_lock(sk.as_ptr());
-        bindings::knet_set_ulp_data(sk.as_ptr(), new.as_ptr().cast());
-        use_tables(new.as_ref());
-        bindings::knet_callback_unlock(sk.as_ptr());
-    }
-    Ok(())
-}
-
-/// # Safety
-///
-/// C calls this with an attached socket and its callback lock.
-unsafe extern "C" fn update<U: Ulp>(
-    sk: *mut bindings::sock,
-    proto: *mut bindings::proto,
-    write_space: Option<unsafe extern "C" fn(*mut bindings::sock)>,
-) {
-    // SAFETY: The socket is valid. With the callback lock nothing is detached meanwhile.
-    unsafe {
-        match attached::<U>(sk) {
-            Some(attached) => {
-                attached.base.store(proto, Release);
-                if (*attached.write_space.get()).is_some() {
-                    *attached.write_space.get() = write_space;
-                } else {
-                    (*sk).sk_write_space = write_space;
-                }
-            }
-            None => {
-                core::ptr::write_volatile(&raw mut (*sk).__sk_common.skc_prot, proto);
-                (*sk).sk_write_space = write_space;
-            }
-        }
-    }
 }
 
 /// # Safety
@@ -258,7 +126,7 @@ unsafe extern "C" fn setsockopt<U: Ulp>(
     // SAFETY: C passes a pointer that is a user's, or valid for the call.
     let value = unsafe { OptVal::from_raw(value, len) };
     // SAFETY: The socket is not closed before the call returns.
-    let sk = unsafe { UlpSock::new(attached) };
+    let sk = unsafe { UnlockedSock::new(attached) };
     // The task may belong to somebody who makes keys for a socket that is used by the kernel.
     to_errno(without_io(|| U::setsockopt(&sk, name, &value)))
 }
@@ -288,7 +156,7 @@ unsafe extern "C" fn getsockopt<U: Ulp>(
     }
     to_errno(OptOut::new(value.cast(), len.cast()).and_then(|mut out| {
         // SAFETY: The socket is not closed before the call returns.
-        U::getsockopt(&unsafe { UlpSock::new(attached) }, name, &mut out)?;
+        U::getsockopt(&unsafe { UnlockedSock::new(attached) }, name, &mut out)?;
         out.finish()
     }))
 }
@@ -335,14 +203,14 @@ unsafe extern "C" fn shutdown<U: Ulp>(sk: *mut bindings::sock, how: c_int) {
 /// # Safety
 ///
 /// C calls this with the work item of an attached socket.
-unsafe extern "C" fn work<U: Ulp>(work: *mut bindings::work_struct) {
+pub(super) unsafe extern "C" fn work<U: Ulp>(work: *mut bindings::work_struct) {
     // All sockets share the queue, and what has to be written to free memory may be waiting for one
     // of them. Its users take care of that in their own tasks only.
     without_io(|| {
         // SAFETY: The work is disabled, and has ended, before the socket is closed.
         unsafe {
             let attached = Attached::<U>::from_work(work);
-            U::work(&UlpSock::new(attached));
+            U::work(&UnlockedSock::new(attached));
         }
     })
 }
@@ -359,32 +227,14 @@ unsafe extern "C" fn close<U: Ulp>(sk: *mut bindings::sock, timeout: c_long) {
     let base;
     {
         // SAFETY: The contents are dropped further down.
-        let sock = unsafe { UlpSock::new(attached) };
+        let sock = unsafe { UnlockedSock::new(attached) };
         let mut locked = U::close(&sock);
         if !core::ptr::eq(locked.sock(), sock.sock()) {
             drop(locked);
             locked = sock.lock();
         }
-        // SAFETY: The socket is valid and locked; with the callback lock in addition, the
-        // callback may be changed. Readers of RCU see the data, or nothing.
-        unsafe {
-            bindings::knet_callback_lock(sk);
-            bindings::knet_set_ulp_data(sk, core::ptr::null_mut());
-            base = attached.base.load(Acquire);
-            core::ptr::write_volatile(&raw mut (*sk).__sk_common.skc_prot, base);
-            // Somebody who came later has to put back what was there before himself.
-            let ours: Callback = io::write_space::<U>;
-            if (*sk)
-                .sk_write_space
-                .is_some_and(|f| f as usize == ours as usize)
-            {
-                (*sk).sk_write_space = *attached.write_space.get();
-            }
-            if let Some(saved) = *attached.data_ready.get() {
-                (*sk).sk_data_ready = Some(saved);
-            }
-            bindings::knet_callback_unlock(sk);
-        }
+        // SAFETY: The socket is valid, locked and being closed.
+        base = unsafe { attach::detach(sk, attached) };
         drop(locked);
     }
     // SAFETY: The socket is closed as far as its users and its work are concerned.

@@ -5,11 +5,9 @@
  */
 #include "kselftest_harness.h"
 
-#include <linux/bpf.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <sys/syscall.h>
 
 #include "tls_writer.h"
 
@@ -298,65 +296,6 @@ TEST(aria_is_not_in_13)
 
 	EXPECT_ERROR(EINVAL, tls_inlet_open(&l, AF_INET, TLS_1_3_VERSION,
 					    TLS_CIPHER_ARIA_GCM_128));
-}
-
-static int bpf(int cmd, union bpf_attr *attr)
-{
-	return syscall(SYS_bpf, cmd, attr, sizeof(*attr));
-}
-
-static int sockmap_add(int map, int fd)
-{
-	uint32_t key = 0;
-	union bpf_attr attr = {
-		.map_fd = map,
-		.key = (uintptr_t)&key,
-		.value = (uintptr_t)&fd,
-	};
-
-	return bpf(BPF_MAP_UPDATE_ELEM, &attr);
-}
-
-/* A socket is in a sockmap or has TLS, whichever comes first. */
-TEST(sockmap)
-{
-	union bpf_attr attr = {
-		.map_type = BPF_MAP_TYPE_SOCKMAP,
-		.key_size = 4,
-		.value_size = 4,
-		.max_entries = 1,
-	};
-	int map = bpf(BPF_MAP_CREATE, &attr);
-	struct tls_inlet l;
-
-	if (map < 0)
-		SKIP(return, "no sockmap");
-	tls_fill(data, sizeof(data), 232);
-	ASSERT_EQ(0, tls_inlet_open(&l, AF_INET, TLS_1_3_VERSION,
-				    TLS_CIPHER_AES_GCM_128));
-	EXPECT_ERROR(EINVAL, sockmap_add(map, l.fd[1]));
-	EXPECT_EQ(0, works(&l));
-	tls_inlet_close(&l);
-
-	/* Attached, without keys. */
-	ASSERT_EQ(0, tls_inlet_open_plain(&l, AF_INET6, TLS_1_3_VERSION,
-					  TLS_CIPHER_AES_GCM_128));
-	ASSERT_EQ(0, tls_attach(l.fd[1]));
-	EXPECT_ERROR(EINVAL, sockmap_add(map, l.fd[1]));
-	ASSERT_EQ(0, tls_set_rx(l.fd[1], &l.key));
-	EXPECT_EQ(0, works(&l));
-	tls_inlet_close(&l);
-
-	ASSERT_EQ(0, tls_inlet_open_plain(&l, AF_INET, TLS_1_3_VERSION,
-					  TLS_CIPHER_AES_GCM_128));
-	ASSERT_EQ(0, sockmap_add(map, l.fd[1]));
-	if (!tls_attach(l.fd[1])) {
-		EXPECT_ERROR(EINVAL, tls_set_rx(l.fd[1], &l.key));
-	}
-	ASSERT_EQ(100, send(l.fd[0], data, 100, 0));
-	EXPECT_EQ(0, tls_expect_plain(l.fd[1], data, 100));
-	tls_inlet_close(&l);
-	close(map);
 }
 
 TEST_HARNESS_MAIN
