@@ -56,7 +56,6 @@ module! {
 /// The loaded module. What comes first ends first, and begins last.
 #[pin_data]
 struct Module {
-    #[pin]
     _ulp: Registration<Tls>,
     _scratch: ScratchGuard,
     _chunks: ChunkGuard,
@@ -67,7 +66,8 @@ impl kernel::InPlaceModule for Module {
         try_pin_init!(Self {
             _chunks: ChunkGuard::new(c"tls-chunks")?,
             _scratch: rx::SCRATCH.start(c"tls-scratch")?,
-            _ulp <- Registration::new(module),
+            // Sockets come from here on, so nothing may fail behind it.
+            _ulp: Registration::new(module)?,
         })
     }
 }

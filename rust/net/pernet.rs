@@ -15,50 +15,70 @@ use kernel::{
     prelude::*,
     seq_file::SeqFile,
     seq_print,
+    sync::atomic::{
+        Acquire,
+        Atomic,
+        Release, //
+    },
     types::Opaque, //
 };
 
 /// Name of the file in `/proc/net`.
 const PROC_NAME: &CStr = c"tls_stat";
 
-/// The registration of counters for all namespaces, now and later.
-///
-/// # Invariants
-///
-/// `ops` is registered, and pinned.
-#[pin_data(PinnedDrop)]
-pub(super) struct Pernet {
-    #[pin]
+/// What C knows of us. A namespace has room for one set of counters, so there is one.
+static OPS: Ops = Ops {
+    in_use: Atomic::new(false),
+    ops: Opaque::zeroed(),
+};
+
+struct Ops {
+    in_use: Atomic<bool>,
     ops: Opaque<bindings::pernet_operations>,
 }
 
-// SAFETY: There is nothing to be done with it but drop it, which any thread may do.
-unsafe impl Send for Pernet {}
-// SAFETY: As above.
-unsafe impl Sync for Pernet {}
+// SAFETY: `ops` is only written by the owner of `in_use`, before C gets to see it.
+unsafe impl Sync for Ops {}
+
+/// The registration of counters for all namespaces, now and later. There is at most one.
+///
+/// # Invariants
+///
+/// `OPS` is registered, and in use by this value.
+pub(super) struct Pernet(());
 
 impl Pernet {
-    /// Gives all namespaces their counters.
-    pub(super) fn register() -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            // SAFETY: `slot` is valid for writes, and stays where it is: it is pinned.
-            ops <- Opaque::try_ffi_init(|slot: *mut bindings::pernet_operations| unsafe {
-                slot.write(bindings::pernet_operations {
-                    init: Some(init),
-                    exit: Some(exit),
-                    ..Default::default()
-                });
-                to_result(bindings::register_pernet_subsys(slot))
-            }),
-        })
+    /// Gives all namespaces their counters. Fails with `EEXIST` if they have them.
+    pub(super) fn register() -> Result<Self> {
+        if OPS.in_use.xchg(true, Acquire) {
+            return Err(EEXIST);
+        }
+        let ops = OPS.ops.get();
+        // SAFETY: `in_use` makes the memory ours, and C does not know it yet. It stays.
+        let ret = unsafe {
+            ops.write(bindings::pernet_operations {
+                init: Some(init),
+                exit: Some(exit),
+                ..Default::default()
+            });
+            to_result(bindings::register_pernet_subsys(ops))
+        };
+        match ret {
+            // INVARIANT: It was registered just now.
+            Ok(()) => Ok(Self(())),
+            Err(e) => {
+                OPS.in_use.store(false, Release);
+                Err(e)
+            }
+        }
     }
 }
 
-#[pinned_drop]
-impl PinnedDrop for Pernet {
-    fn drop(self: Pin<&mut Self>) {
+impl Drop for Pernet {
+    fn drop(&mut self) {
         // SAFETY: By the type invariant it is registered.
-        unsafe { bindings::unregister_pernet_subsys(self.ops.get()) };
+        unsafe { bindings::unregister_pernet_subsys(OPS.ops.get()) };
+        OPS.in_use.store(false, Release);
     }
 }
 

@@ -11,7 +11,10 @@ use crate::{
     bindings,
     net::pernet::Pernet, //
 };
-use core::ptr::NonNull;
+use core::{
+    mem::ManuallyDrop,
+    ptr::NonNull, //
+};
 use kernel::{
     error::to_result,
     prelude::*,
@@ -27,6 +30,12 @@ use kernel::{
     },
     types::Opaque, //
 };
+
+/// Milliseconds that sockets have to be closed when their protocol is unregistered.
+const WAIT_MS: i64 = 10_000;
+
+/// Milliseconds after which it is looked again.
+const POLL_MS: i64 = 10;
 
 /// The static memory of a protocol.
 pub struct Registry<U: Ulp> {
@@ -103,26 +112,32 @@ impl<U: Ulp> RegistryRef<U> {
     }
 }
 
-/// The registration of a protocol. As long as a socket is attached, the module cannot be unloaded.
+/// The registration of a protocol. Each socket that is attached has a reference to the module.
 ///
 /// # Invariants
 ///
 /// The `ops` of `registry` are registered.
-#[pin_data(PinnedDrop)]
 pub struct Registration<U: Ulp> {
     /// Sockets count in what this has allocated. Dropped after the protocol is unregistered.
-    #[pin]
-    _pernet: Pernet,
+    pernet: ManuallyDrop<Pernet>,
     registry: &'static Registry<U>,
 }
 
+// SAFETY: There is nothing to be done with it but drop it, which any thread may do.
+unsafe impl<U: Ulp> Send for Registration<U> {}
+// SAFETY: Nothing can be done with a shared reference.
+unsafe impl<U: Ulp> Sync for Registration<U> {}
+
 impl<U: Ulp> Registration<U> {
     /// Registers `U`, whose code is in `module`. Fails with `EEXIST` if there is a protocol of the
-    /// same name.
-    pub fn new(module: &'static ThisModule) -> impl PinInit<Self, Error> {
-        try_pin_init!(Self {
-            _pernet <- Pernet::register(),
-            registry: register::<U>(module)?,
+    /// same name, or another one of this crate.
+    pub fn new(module: &'static ThisModule) -> Result<Self> {
+        let pernet = Pernet::register()?;
+        let registry = register::<U>(module)?;
+        // INVARIANT: It is registered now.
+        Ok(Self {
+            pernet: ManuallyDrop::new(pernet),
+            registry,
         })
     }
 }
@@ -157,20 +172,29 @@ fn register_in<U: Ulp>(registry: &Registry<U>, module: &'static ThisModule) -> R
     })
 }
 
-#[pinned_drop]
-impl<U: Ulp> PinnedDrop for Registration<U> {
-    fn drop(self: Pin<&mut Self>) {
+impl<U: Ulp> Drop for Registration<U> {
+    fn drop(&mut self) {
         // SAFETY: By the type invariant it is registered.
         unsafe { bindings::tcp_unregister_ulp(self.registry.ops.get()) };
-        // Sockets keep the module from being unloaded, so none is left in its exit function. One
-        // may be if this is dropped anywhere else, and it uses what is freed now.
+        // A socket that is attached keeps the module from being unloaded, so none is left in its
+        // exit function. One may be if this is dropped anywhere else: it gets some time.
+        let mut left = WAIT_MS / POLL_MS;
         while self.registry.sockets.load(Acquire) != 0 {
-            fsleep(Delta::from_millis(10));
+            if left == 0 {
+                // What it uses stays, and so does what it counts in. The protocol cannot be
+                // registered again.
+                pr_warn!("sockets use a protocol that is gone, its memory is lost\n");
+                return;
+            }
+            left = left.saturating_sub(1);
+            fsleep(Delta::from_millis(POLL_MS));
         }
         // SAFETY: No socket is attached, and none will be. They have disabled their work before.
+        // The counters are dropped once, here.
         unsafe {
             self.registry.sets.free();
             bindings::destroy_workqueue(self.registry.queue());
+            ManuallyDrop::drop(&mut self.pernet);
         }
         self.registry.in_use.store(false, Release);
     }

@@ -198,11 +198,17 @@ TEST(iv_too_long)
 	if (tls_driver_load("iv_size=24"))
 		SKIP(return, "no gcm_test");
 	struct tls_link link;
+	int requests = 0, i;
 
-	EXPECT_NE(0, tls_link_open(&link, AF_INET, TLS_1_2_VERSION,
-				   TLS_CIPHER_AES_GCM_128));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(0, tls_driver_get("requests"));
+	/* The kernel may test a driver before the first use of it. */
+	for (i = 0; i < 2; i++) {
+		if (i)
+			requests = tls_driver_get("requests");
+		EXPECT_NE(0, tls_link_open(&link, AF_INET, TLS_1_2_VERSION,
+					   TLS_CIPHER_AES_GCM_128));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	EXPECT_EQ(requests, tls_driver_get("requests"));
 	EXPECT_EQ(0, tls_driver_unload());
 }
 
