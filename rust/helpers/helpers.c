@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <trace/events/sock.h>
+
 #include "helpers.h"
 
 void knet_lock_sock(struct sock *sk)
@@ -166,6 +168,12 @@ bool knet_sock_done(const struct sock *sk)
 
 bool knet_sock_owned(const struct sock *sk)
 {
+	return sock_owned_by_user_nocheck(sk);
+}
+
+bool knet_data_ready_owned(struct sock *sk)
+{
+	trace_sk_data_ready(sk);
 	return sock_owned_by_user_nocheck(sk);
 }
 

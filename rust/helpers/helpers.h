@@ -61,6 +61,8 @@ int knet_sock_rcvlowat(const struct sock *sk, int waitall, int len);
 int knet_sock_error(struct sock *sk);
 bool knet_sock_done(const struct sock *sk);
 bool knet_sock_owned(const struct sock *sk);
+/* The tracepoint of a callback, and whether a task owns the lock. */
+bool knet_data_ready_owned(struct sock *sk);
 int knet_sk_wait_flag(struct sock *sk, struct wait_queue_head *wq, long *timeo,
 		      const bool *flag, bool want);
 int knet_sk_wait_data_flag(struct sock *sk, long *timeo, const bool *flag);

@@ -249,7 +249,7 @@ pub(super) unsafe extern "C" fn data_ready<U: Ulp>(sk: *mut bindings::sock) {
     // its state is there as long as this is the callback, since that is changed with the lock.
     unsafe {
         if let Some(attached) = attached::<U>(sk) {
-            let owned = bindings::knet_sock_owned(sk);
+            let owned = bindings::knet_data_ready_owned(sk);
             let announce = Handle::lend(attached, |handle| {
                 if owned || attached.head.is_away() {
                     // The task, perhaps another one, has a look when it is done, or the work has.
