@@ -98,6 +98,7 @@ impl Receiver {
         });
         assert!(result == Ok(()) || (result == Err(ENOMEM) && !memory));
         assert!(!self.stream.is_ready() || self.stream.frame().is_some());
+        assert_eq!(self.queue.charged > 0, self.stream.stash().is_some());
     }
 
     /// Something comes from the peer.
@@ -193,4 +194,12 @@ fn open(protection: &Protection, frame: &Frame, record: &[u8]) -> Opened {
     let (len, kind) = unpad(&text)?;
     text.truncate(len);
     Some((kind, text))
+}
+
+impl Drop for Receiver {
+    /// In the end the socket is charged for nothing.
+    fn drop(&mut self) {
+        self.with_queue(|stream, queue, _, _, _| stream.close(queue));
+        assert_eq!(self.queue.charged, 0);
+    }
 }

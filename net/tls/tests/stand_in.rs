@@ -64,7 +64,10 @@ pub(crate) mod mm {
 
 pub(crate) mod net {
     pub(crate) mod recvq {
-        use crate::prelude::*;
+        use crate::{
+            net::sock::Charge,
+            prelude::*, //
+        };
         use std::collections::VecDeque;
 
         /// Bytes that have arrived.
@@ -75,6 +78,8 @@ pub(crate) mod net {
             pub(crate) taken: u32,
             /// Where an urgent byte is, which is not part of the stream.
             pub(crate) urgent: Option<usize>,
+            /// Bytes of memory that the socket is charged for.
+            pub(crate) charged: usize,
         }
 
         /// The same, as long as a socket is locked.
@@ -143,12 +148,24 @@ pub(crate) mod net {
                 self.queue.taken += n as u32;
                 self.queue.urgent = self.queue.urgent.map(|at| at - n);
             }
+
+            pub(crate) fn charge_always(&mut self, n: usize) -> Result<Charge> {
+                self.queue.charged += n;
+                Ok(Charge(n))
+            }
+
+            pub(crate) fn uncharge(&mut self, charge: Charge) {
+                self.queue.charged -= charge.0;
+            }
         }
     }
 
     pub(crate) mod sock {
         use crate::prelude::*;
         use std::cell::RefCell;
+
+        /// Bytes that a socket is charged for.
+        pub(crate) struct Charge(pub(crate) usize);
 
         /// A socket that remembers how often it was aborted.
         #[derive(Default)]
