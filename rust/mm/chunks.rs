@@ -127,7 +127,7 @@ impl Idle for Ring {
 
     fn pages(&self) -> usize {
         let free = self.chunks.iter().flatten().filter(|c| c.is_free());
-        free.count().saturating_mul(PAGES)
+        free.fold(0usize, |pages, _| pages.saturating_add(PAGES))
     }
 }
 

@@ -162,10 +162,10 @@ impl FragMut {
     /// Allocates two to the power of `order` pages in one piece, if that is easy.
     pub(crate) fn alloc_compound(order: u32, flags: Flags) -> Result<Self> {
         let len = PAGE_SIZE.checked_shl(order).ok_or(EINVAL)?;
+        let atomic = flags != GFP_KERNEL;
         // SAFETY: This allocates, nothing else.
-        let page =
-            NonNull::new(unsafe { bindings::knet_alloc_compound(order, flags != GFP_KERNEL) })
-                .ok_or(ENOMEM)?;
+        let page = unsafe { bindings::knet_alloc_compound(order, atomic) };
+        let page = NonNull::new(page).ok_or(ENOMEM)?;
         // SAFETY: The pages are ours, with all of their bytes, which have some value each.
         unsafe { Self::from_frag(Frag::from_raw(page, 0, len as u32)) }.ok_or(ENOMEM)
     }

@@ -137,8 +137,9 @@ impl<T: Idle> Spare<T> {
 ///
 /// `slots` is the memory of a `Spare<T>`, and is not freed for `'a`.
 unsafe fn all<'a, T: Idle>(slots: Slots) -> impl Iterator<Item = &'a Atomic<*mut T>> {
-    // SAFETY: Both read numbers that do not change.
+    // SAFETY: This reads a number that does not change.
     let cpus = unsafe { 0..bindings::knet_nr_cpu_ids() };
+    // SAFETY: The number is less than that of all CPUs, and what is read does not change.
     let cpus = cpus.filter(|cpu| unsafe { bindings::knet_cpu_possible(*cpu) });
     // SAFETY: The memory is valid for each possible CPU, and aligned. By the type invariants of
     // `Spare` it contains pointers to `T`, and is accessed atomically.
@@ -167,8 +168,9 @@ unsafe extern "C" fn count<T: Idle>(
     // SAFETY: The slots are freed after the shrinker.
     let slots = unsafe { all::<T>((*shrinker).private_data.cast()) };
     // What is in a slot may be gone at any time, so it cannot be asked.
-    let used = slots.filter(|slot| !slot.load(Relaxed).is_null()).count();
-    used.saturating_mul(T::MOST)
+    slots
+        .filter(|slot| !slot.load(Relaxed).is_null())
+        .fold(0usize, |pages, _| pages.saturating_add(T::MOST))
 }
 
 /// # Safety
