@@ -127,6 +127,17 @@ static SUITES: [Suite; 8] = [
     gcm(58, c"gcm(aria)", 32, false),
 ];
 
+// Salt and IV are a nonce in each of them, and none has more keys than there is room for.
+const _: () = {
+    let mut i = 0;
+    while i < SUITES.len() {
+        let suite = &SUITES[i];
+        assert!(suite.salt_len + suite.iv_len == NONCE_LEN);
+        assert!(INFO_LEN + NONCE_LEN + suite.key_len + SEQ_LEN <= MAX_KEYS_LEN);
+        i += 1;
+    }
+};
+
 impl Suite {
     /// The suite that user space means by `id`.
     pub(crate) fn from_id(id: u16) -> Option<&'static Self> {
@@ -152,20 +163,13 @@ impl Suite {
 
     /// The IV as the kernel crypto API wants it, for the nonce of `salt` and `rest`.
     pub(crate) fn crypto_iv(&self, salt: [u8; SALT_LEN], rest: u64) -> [u8; 16] {
-        let mut iv = [0; 16];
-        let at = usize::from(self.iv_prefix.is_some());
-        if let (Some(prefix), [first, ..]) = (self.iv_prefix, &mut iv) {
-            *first = prefix;
+        let [s0, s1, s2, s3] = salt;
+        let [r0, r1, r2, r3, r4, r5, r6, r7] = rest.to_be_bytes();
+        // All of the nonce is there, whatever the suite is.
+        match self.iv_prefix {
+            None => [s0, s1, s2, s3, r0, r1, r2, r3, r4, r5, r6, r7, 0, 0, 0, 0],
+            Some(p) => [p, s0, s1, s2, s3, r0, r1, r2, r3, r4, r5, r6, r7, 0, 0, 0],
         }
-        let to = iv.get_mut(at..).and_then(<[u8]>::split_first_chunk_mut);
-        // There is room in both cases.
-        if let Some((to_salt, to)) = to {
-            *to_salt = salt;
-            if let Some(to_rest) = to.first_chunk_mut() {
-                *to_rest = rest.to_be_bytes();
-            }
-        }
-        iv
     }
 
     /// Takes the key structure `bytes` apart, if it has the suite's length.
@@ -182,21 +186,19 @@ impl Suite {
         })
     }
 
-    /// Writes the IV and the sequence number of a connection into its key structure `bytes`.
-    pub(crate) fn update(&self, bytes: &mut [u8], nonce: &[u8; NONCE_LEN], seq: u64) {
-        let iv = nonce.get(self.salt_len..);
-        let fields = bytes.get_mut(INFO_LEN..).and_then(|b| {
-            let (to_iv, rest) = b.split_at_mut_checked(self.iv_len)?;
-            let (_, to_seq) =
-                rest.split_at_mut_checked(self.key_len.saturating_add(self.salt_len))?;
-            Some((to_iv, to_seq))
-        });
-        if let (Some(iv), Some((to_iv, to_seq))) = (iv, fields) {
-            if iv.len() == to_iv.len() && to_seq.len() == SEQ_LEN {
-                to_iv.copy_from_slice(iv);
-                to_seq.copy_from_slice(&seq.to_be_bytes());
-            }
+    /// Writes the IV and the sequence number of a connection into its key structure `bytes`, if that
+    /// has the suite's length. Otherwise nothing is written.
+    pub(crate) fn update(&self, bytes: &mut [u8], nonce: &[u8; NONCE_LEN], seq: u64) -> Option<()> {
+        let iv = nonce.get(self.salt_len..)?;
+        let rest = bytes.get_mut(INFO_LEN..)?;
+        let (to_iv, rest) = rest.split_at_mut_checked(self.iv_len)?;
+        let (_, to_seq) = rest.split_at_mut_checked(self.key_len.checked_add(self.salt_len)?)?;
+        if iv.len() != to_iv.len() || to_seq.len() != SEQ_LEN {
+            return None;
         }
+        to_iv.copy_from_slice(iv);
+        to_seq.copy_from_slice(&seq.to_be_bytes());
+        Some(())
     }
 }
 
@@ -209,15 +211,15 @@ pub(crate) struct KeyFields<'a> {
 }
 
 impl KeyFields<'_> {
-    /// Salt and IV, from which the nonce of each record is made.
-    pub(crate) fn nonce_base(&self) -> [u8; NONCE_LEN] {
-        match (self.salt, self.iv) {
-            ([], iv) => iv.try_into().unwrap_or_default(),
-            ([s0, s1, s2, s3], [i0, i1, i2, i3, i4, i5, i6, i7]) => {
-                [s0, s1, s2, s3, i0, i1, i2, i3, i4, i5, i6, i7].map(|byte| *byte)
-            }
-            // There is no such suite.
-            _ => [0; NONCE_LEN],
+    /// Salt and IV, from which the nonce of each record is made, if they are as long as one.
+    pub(crate) fn nonce_base(&self) -> Option<[u8; NONCE_LEN]> {
+        let mut nonce = [0; NONCE_LEN];
+        let (salt, iv) = nonce.split_at_mut_checked(self.salt.len())?;
+        if iv.len() != self.iv.len() {
+            return None;
         }
+        salt.copy_from_slice(self.salt);
+        iv.copy_from_slice(self.iv);
+        Some(nonce)
     }
 }

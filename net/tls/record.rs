@@ -103,12 +103,14 @@ impl Protection {
     }
 
     /// Writes the state of the direction into its key structure, as `getsockopt()` shows it.
-    pub(crate) fn save_to(&self, keys: &mut [u8]) {
+    ///
+    /// Returns nothing, and has written nothing, if the structure has not the suite's length.
+    pub(crate) fn save_to(&self, keys: &mut [u8]) -> Option<()> {
         let mut nonce = [0; NONCE_LEN];
         let (salt, iv) = nonce.split_at_mut(SALT_LEN);
         salt.copy_from_slice(&self.salt);
         iv.copy_from_slice(&self.iv.to_be_bytes());
-        self.suite.update(keys, &nonce, self.seq);
+        self.suite.update(keys, &nonce, self.seq)
     }
 
     /// Bytes before the ciphertext: header and explicit nonce.
@@ -243,6 +245,16 @@ impl Protection {
             self.iv = self.iv.wrapping_add(1);
         }
         Ok(())
+    }
+}
+
+impl Drop for Protection {
+    /// Wipes the nonce, which in TLS 1.3 is as secret as the key.
+    fn drop(&mut self) {
+        self.salt = [0; SALT_LEN];
+        self.iv = 0;
+        // As far as the compiler knows, somebody looks at it.
+        core::hint::black_box(self);
     }
 }
 

@@ -134,7 +134,8 @@ fn read_keys<'a>(
     read?;
     let fields = suite.split(bytes).ok_or(EINVAL)?;
     let request = Request::new(suite.algorithm, fields.key, TAG_LEN, flags)?;
-    let protection = Protection::new(version, suite, fields.nonce_base(), fields.seq);
+    let nonce = fields.nonce_base().ok_or(EINVAL)?;
+    let protection = Protection::new(version, suite, nonce, fields.seq);
     Ok(NewKeys {
         info,
         protection,
@@ -268,7 +269,7 @@ fn get_keys(out: &mut OptOut, keys: Option<&Keys>) -> Result {
         .as_mut_slice()
         .get_mut(..suite.keys_len())
         .ok_or(EINVAL)?;
-    keys.protection.save_to(bytes);
+    keys.protection.save_to(bytes).ok_or(EINVAL)?;
     out.write(bytes.get(..len).ok_or(EINVAL)?)
 }
 

@@ -4,6 +4,7 @@
 
 use crate::{
     cipher::{
+        KeyFields,
         Suite,
         Version,
         INFO_LEN,
@@ -137,7 +138,23 @@ fn fields_are_where_the_header_has_them() {
         assert_eq!(fields.seq, seq, "{}", s.name);
         // The salt is the beginning of a nonce.
         let base = [fields.salt, fields.iv].concat();
-        assert_eq!(fields.nonce_base().as_slice(), base, "{}", s.name);
+        assert_eq!(fields.nonce_base().unwrap().as_slice(), base, "{}", s.name);
+    }
+}
+
+/// There is no nonce of anything else, least of all one of zeroes.
+#[test]
+fn a_nonce_is_all_of_salt_and_iv() {
+    let bytes = [0xa5; 2 * NONCE_LEN];
+    for (salt, iv) in (0..=2 * NONCE_LEN).flat_map(|n| (0..=2 * NONCE_LEN).map(move |m| (n, m))) {
+        let fields = KeyFields {
+            iv: &bytes[..iv],
+            key: &[],
+            salt: &bytes[..salt],
+            seq: 0,
+        };
+        let nonce = (salt + iv == NONCE_LEN).then_some([0xa5; NONCE_LEN]);
+        assert_eq!(fields.nonce_base(), nonce, "{salt} {iv}");
     }
 }
 
@@ -152,7 +169,8 @@ fn keys_of_another_length_are_refused() {
 
             // Nothing is written where it does not belong.
             let mut copy = bytes;
-            suite.update(&mut copy[..len], &[0x11; NONCE_LEN], 0x22);
+            let done = suite.update(&mut copy[..len], &[0x11; NONCE_LEN], 0x22);
+            assert_eq!(done.is_some(), fits, "{} {len}", s.name);
             assert_eq!(copy != bytes, fits, "{} {len}", s.name);
         }
     }
@@ -167,7 +185,9 @@ fn update_writes_iv_and_sequence_number() {
             let nonce: [u8; NONCE_LEN] = random.bytes();
             let seq = random.next();
             let mut after = before;
-            suite(s.id).update(&mut after[..s.len], &nonce, seq);
+            suite(s.id)
+                .update(&mut after[..s.len], &nonce, seq)
+                .unwrap();
 
             let mut expected = before;
             let (iv, iv_end) = s.field("iv");

@@ -222,7 +222,7 @@ pub fn record(input: &[u8]) {
     let fits = keys.len() == suite.keys_len();
     assert_eq!(suite.split(&keys).is_some(), fits);
     let Some(fields) = suite.split(&keys) else {
-        protection.save_to(&mut keys);
+        assert_eq!(protection.save_to(&mut keys), None);
         assert_eq!(keys, given);
         return;
     };
@@ -231,11 +231,11 @@ pub fn record(input: &[u8]) {
         keys[..keys.len() - SEQ_LEN]
     );
     let seq = fields.seq;
-    let mut loaded = Protection::new(version, suite, fields.nonce_base(), seq);
-    loaded.save_to(&mut keys);
+    let mut loaded = Protection::new(version, suite, fields.nonce_base().unwrap(), seq);
+    loaded.save_to(&mut keys).unwrap();
     assert_eq!(keys, given);
     let next = seq.checked_add(1);
     assert_eq!(loaded.advance().is_ok(), next.is_some());
-    loaded.save_to(&mut keys);
+    loaded.save_to(&mut keys).unwrap();
     assert_eq!(suite.split(&keys).map(|f| f.seq), Some(next.unwrap_or(seq)));
 }
