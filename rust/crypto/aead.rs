@@ -333,7 +333,8 @@ impl Request {
     ) -> c_int {
         // SAFETY: `inner` is valid and not in use by the type invariants.
         let req = unsafe { &raw mut (*self.inner.as_ptr()).req };
-        // SAFETY: As above; the tables are as the caller promises.
+        // SAFETY: The request is valid and not in use by the type invariants. The caller promises that
+        // the tables are valid for these lengths, and stay so until it has completed.
         unsafe {
             (*req).assoclen = aad_len as u32;
             (*req).cryptlen = len as u32;
@@ -361,7 +362,8 @@ impl Request {
         src: *mut bindings::scatterlist,
         dst: *mut bindings::scatterlist,
     ) -> Result {
-        // SAFETY: As the caller promises; this function does not return before completion.
+        // SAFETY: The caller promises that the tables are valid for these lengths. What they describe
+        // is left alone until completion, before which this function does not return.
         let ret = unsafe { self.start(op, aad_len, len, src, dst) };
         // Mostly all went well, and there is nothing to wait for, or to convert by a call.
         if ret == 0 {

@@ -131,7 +131,8 @@ impl<N: Notify> Prepared<N> {
             (&mut this.src_room, &mut this.dst_room),
         );
         let (src, dst) = tables.inspect_err(|_| {
-            // SAFETY: As above, and this is the last use.
+            // SAFETY: The job came out of a box, no request was started with it, and this is the last
+            // use.
             drop(unsafe { KBox::from_raw(ptr.as_ptr()) });
         })?;
 

@@ -159,7 +159,7 @@ impl ChunkGuard {
 /// `frag` is valid, and not used by anybody else. It is managed by `skb_page_frag_refill()`: its
 /// page has a reference that belongs to it, and all others came with bytes before `offset`.
 pub(crate) unsafe fn refill(frag: *mut bindings::page_frag, else_keep: bool) {
-    // SAFETY: As the caller promises.
+    // SAFETY: The caller promises that it is valid, and used here only.
     let frag = unsafe { &mut *frag };
     let Some(page) = NonNull::new(frag.page) else {
         return;

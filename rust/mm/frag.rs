@@ -244,7 +244,7 @@ pub struct FragRef {
 
 // SAFETY: The bytes are mapped for all of the kernel, and nobody writes them.
 unsafe impl Send for FragRef {}
-// SAFETY: As above.
+// SAFETY: A shared reference reads them, which any number of threads may do.
 unsafe impl Sync for FragRef {}
 
 impl FragRef {

@@ -82,7 +82,8 @@ impl Net {
 
     /// The sum of a counter over all CPUs.
     pub(crate) fn sum(&self, counter: Counter) -> usize {
-        // SAFETY: As in `add()`.
+        // SAFETY: The namespace is valid, and has its counters as long as it has the file that this
+        // is for.
         unsafe { bindings::knet_tls_mib_sum(self.as_raw(), counter as c_int) }
     }
 
@@ -108,7 +109,8 @@ impl Net {
     ///
     /// The namespace is being taken down, has counters, and no sockets.
     pub(super) unsafe fn free_counters(&self) {
-        // SAFETY: As the caller promises.
+        // SAFETY: The caller promises that the namespace has counters, which were allocated by
+        // `alloc_counters()`, and no sockets that could use them.
         unsafe {
             bindings::knet_free_tls_mib((*self.as_raw()).mib.tls_statistics);
             (*self.as_raw()).mib.tls_statistics = core::ptr::null_mut();

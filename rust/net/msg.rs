@@ -191,7 +191,7 @@ impl<'a> SendMsg<'a> {
     ///
     /// At least `n` bytes were taken from this message before.
     pub(crate) unsafe fn revert(&mut self, n: usize) {
-        // SAFETY: As the caller promises.
+        // SAFETY: The caller promises that the iterator has advanced by at least `n` bytes.
         unsafe { self.iter().revert(n) };
     }
 
@@ -344,7 +344,8 @@ impl<'a> Iterator for ControlMessages<'a> {
             self.next = core::ptr::null_mut();
             return Some(Err(EINVAL));
         }
-        // SAFETY: As above. The next header is checked against the length of `msg_control`.
+        // SAFETY: The message and the header are valid by the type invariant, and the length in the
+        // header was checked. The next one is checked against the length of `msg_control`.
         self.next = unsafe { bindings::knet_cmsg_next(self.msg.as_ptr(), cmsg) };
         // SAFETY: `cmsg` is valid, and `cmsg_len` was checked: it is at least the length of the
         // header, and lies within `msg_control`.

@@ -38,7 +38,7 @@ impl Pipe<'_> {
     ///
     /// `pipe` is valid for the lifetime of the value, and locked by this task.
     pub(crate) unsafe fn from_raw(pipe: *mut bindings::pipe_inode_info) -> Result<Self> {
-        // INVARIANT: As the caller promises.
+        // INVARIANT: The caller promises that the pipe is valid, and locked by this task.
         Ok(Self {
             pipe: NonNull::new(pipe).ok_or(EINVAL)?,
             _pipe: PhantomData,

@@ -53,7 +53,8 @@ impl<'a> Reader<'a> {
         desc: *mut bindings::read_descriptor_t,
         actor: bindings::sk_read_actor_t,
     ) -> Result<Self> {
-        // INVARIANT: As the caller promises.
+        // INVARIANT: The caller promises that the descriptor is valid, is what `actor` expects, and
+        // that the lock is held, for `'a`.
         Ok(Self {
             sk,
             desc: NonNull::new(desc).ok_or(EINVAL)?,

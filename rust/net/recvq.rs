@@ -106,10 +106,10 @@ impl Runs {
     ///
     /// The packet is valid as long as the value and the runs are used.
     unsafe fn new(skb: NonNull<bindings::sk_buff>, skip: u32) -> Self {
-        // INVARIANT: As the caller promises.
+        // INVARIANT: The caller promises that the packet is valid; `shared` is what belongs to it.
         Self {
             skb,
-            // SAFETY: As above.
+            // SAFETY: The packet is valid, as the caller promises.
             shared: unsafe { bindings::knet_skb_shinfo(skb.as_ptr()) },
             merged: false,
             at_head: true,
@@ -234,7 +234,7 @@ impl<'a> RecvQueue<'a> {
     ///
     /// The lock of `sk` is held for `'a`.
     pub(super) unsafe fn new(sk: &'a Sock) -> Self {
-        // INVARIANT: As the caller promises.
+        // INVARIANT: The caller promises that the lock is held for `'a`. Nothing was found yet.
         Self {
             sk,
             near: None,
@@ -376,7 +376,7 @@ impl<'a> RecvQueue<'a> {
                 // The packet begins behind what is looked for.
                 return Err(EFAULT);
             }
-            // SAFETY: As above.
+            // SAFETY: The socket is locked, and `next` is a packet in its queue.
             next = unsafe { bindings::knet_skb_next(self.raw(), next) };
         }
     }

@@ -111,7 +111,8 @@ impl<'a, T> Guarded<'a, T> {
     /// The lock of `sk` is held for `'a`, `data` is only accessed by its holder, and no reference
     /// to it exists.
     pub(crate) unsafe fn new(sk: &'a Sock, data: &'a UnsafeCell<T>) -> Self {
-        // INVARIANT: As the caller promises.
+        // INVARIANT: The caller promises that the lock is held for `'a`, and that its holder alone
+        // accesses the data.
         Self {
             sk,
             data,
@@ -263,7 +264,8 @@ impl<'a, T> LockedSock<'a, T> {
         data: &'a UnsafeCell<T>,
         f: impl FnOnce(&mut Self) -> R,
     ) -> R {
-        // INVARIANT: As the caller promises. The lock is not released: the value is not dropped.
+        // INVARIANT: The caller promises that this task owns the lock, and that `data` is accessed
+        // by its owner alone. The lock is not released, since the value is not dropped.
         let mut this = ManuallyDrop::new(Self {
             sk,
             data,
@@ -389,7 +391,8 @@ impl<'a, T> LockedSock<'a, T> {
 
     /// Allocates `len` bytes as [`LockedSock::alloc_frag`] does, but in one piece, or not at all.
     pub fn alloc_run(&mut self, len: usize) -> Option<FragMut> {
-        // SAFETY: As in `alloc_frag()`.
+        // SAFETY: The socket is valid and locked, and this is a task, so the page fragment is ours
+        // until the function returns. It has room for what is cut off.
         unsafe {
             let frag = bindings::knet_sk_page_frag(self.raw());
             let room = || (*frag).size.wrapping_sub((*frag).offset) as usize;
@@ -410,7 +413,9 @@ impl<'a, T> LockedSock<'a, T> {
     /// Makes `frag` longer by up to `len` bytes, if the bytes behind it are still to be had.
     /// Returns by how many.
     pub fn extend_frag(&mut self, frag: &mut FragMut, len: usize) -> usize {
-        // SAFETY: As in `alloc_frag()`. The bytes from `offset` on were not given out yet.
+        // SAFETY: The socket is valid and locked, and this is a task, so the page fragment is ours
+        // until the function returns. Its bytes from `offset` on were not given out yet, and `frag`
+        // ends there, in the same page.
         unsafe {
             let pool = bindings::knet_sk_page_frag(self.raw());
             let end = frag.frag().offset().wrapping_add(frag.len() as u32);
@@ -559,8 +564,9 @@ impl<'a, T> LockedSock<'a, T> {
 /// `frag` is valid, not used by anybody else, managed by `skb_page_frag_refill()`, and has so
 /// many bytes left, at least one.
 unsafe fn cut(frag: *mut bindings::page_frag, len: u32) -> Option<FragMut> {
-    // SAFETY: As the caller promises. The bytes before `offset` of a page fragment are given out,
-    // and only once; pages for it are never in high memory.
+    // SAFETY: The caller promises that the page fragment is valid, used here only, and has the
+    // bytes. Those before `offset` are given out, and only once; pages for it are never in high
+    // memory. The new reference to the page belongs to the new value.
     unsafe {
         let frag = &mut *frag;
         let page = NonNull::new(frag.page)?;

@@ -47,7 +47,7 @@ impl Flag {
     #[inline]
     pub fn set(&self, on: bool) {
         if self.get() != on {
-            // SAFETY: As above.
+            // SAFETY: The value is valid, and others access it as the type invariant says.
             unsafe { self.0.get().write_volatile(on) };
         }
     }
@@ -73,7 +73,7 @@ pub struct WaitQueue {
 
 // SAFETY: A wait queue has a lock of its own.
 unsafe impl Send for WaitQueue {}
-// SAFETY: As above.
+// SAFETY: Its lock makes it usable by several threads at the same time.
 unsafe impl Sync for WaitQueue {}
 
 impl WaitQueue {

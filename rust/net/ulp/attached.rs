@@ -93,7 +93,8 @@ impl<U: Ulp> Attached<U> {
         let delayed = work
             .wrapping_byte_sub(core::mem::offset_of!(bindings::delayed_work, work))
             .cast::<Opaque<bindings::delayed_work>>();
-        // SAFETY: As the caller promises.
+        // SAFETY: The caller promises that the work item is part of an `Attached<U>`, which outlives
+        // its work.
         unsafe { &*kernel::container_of!(delayed, Self, work) }
     }
 
@@ -291,9 +292,10 @@ pub struct Handle<U: Ulp> {
     attached: NonNull<Attached<U>>,
 }
 
-// SAFETY: What can be done with a handle may be done from any thread.
+// SAFETY: The reference may be given back by any thread, since references are counted atomically.
 unsafe impl<U: Ulp> Send for Handle<U> {}
-// SAFETY: As above.
+// SAFETY: A shared handle gives access to the shared data, which is `Sync`, and schedules work, which
+// any thread may do.
 unsafe impl<U: Ulp> Sync for Handle<U> {}
 
 impl<U: Ulp> Handle<U> {
@@ -357,7 +359,7 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
     ///
     /// The socket is not closed for `'a`, and this is a task.
     pub(super) unsafe fn new(attached: &'a Attached<U>) -> Self {
-        // INVARIANT: As the caller promises.
+        // INVARIANT: The caller promises that the socket is not closed for `'a`.
         Self { attached }
     }
 
@@ -424,7 +426,8 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
     pub fn announce_to_reader(&self, locked: &mut LockedSock<'_, U::State>) {
         // The lock must be that of this socket.
         if core::ptr::eq(locked.sock(), self.sock()) {
-            // SAFETY: As in `announce()`.
+            // SAFETY: The socket is valid, and locked by this task. No reference to the state exists,
+            // since `locked` is borrowed exclusively.
             unsafe { self.attached.announce_to_reader() };
         }
     }
