@@ -166,8 +166,7 @@ impl Runs {
         None
     }
 
-    /// Whether somebody may be writing bytes of the current packet: a sender on this machine, of
-    /// pages that it has in a file, or mapped.
+    /// Whether somebody on this machine who has sent the current packet may still be writing it.
     #[inline]
     fn is_shared(&self) -> bool {
         // SAFETY: By the type invariant it is what belongs to a valid packet.
@@ -190,16 +189,13 @@ impl Runs {
                 return None;
             }
             self.go_on()?;
-            if self.is_shared() {
-                return None;
-            }
             if let Some(run) = self.next_here(most) {
                 return Some(run);
             }
         }
     }
 
-    /// Goes on to the next packet, if there is one.
+    /// Goes on to the next packet, if there is one, and nobody else writes it.
     fn go_on(&mut self) -> Option<()> {
         // SAFETY: Packet and shared data are valid by the type invariant. Packets in a list are
         // valid as long as the first one is.
@@ -218,7 +214,7 @@ impl Runs {
         self.merged = true;
         self.at_head = true;
         self.next = 0;
-        Some(())
+        (!self.is_shared()).then_some(())
     }
 }
 

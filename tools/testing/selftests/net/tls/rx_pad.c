@@ -6,7 +6,9 @@
  */
 #include "kselftest_harness.h"
 
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 
 #include "tls_writer.h"
 
@@ -404,6 +406,59 @@ TEST_F(pad, option)
 	len = 4;
 	EXPECT_ERROR(EINVAL, getsockopt(l.fd[1], SOL_TLS, opt, v, &len));
 	tls_inlet_close(&l);
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+/* A peer that sends padding, with nothing in it or hardly anything, keeps nobody. */
+TEST_F(pad, interrupted_by_padding)
+{
+	struct itimerval it = { { 0, 1000 }, { 0, 1000 } };
+	struct sigaction sa = { .sa_handler = on_alarm };
+	const int fd = self->l.fd[1], n = 200;
+	int i, room = 8 << 20, round, calls = 0;
+	ssize_t got, sum = 0;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)))
+		SKIP(return, "SO_RCVBUFFORCE: %s", strerror(errno));
+	sigaction(SIGALRM, &sa, NULL);
+	for (round = 0; round < 2; round++) {
+		for (i = 0; i < n; i++) {
+			ASSERT_NE(NULL, tls_put_odd(&self->l.w, TLS_DATA,
+						    TLS_DATA, data + i, round,
+						    TLS_PLAIN_MAX - round));
+		}
+		ASSERT_NE(NULL, tls_put(&self->l.w, TLS_DATA, data, 1));
+		ASSERT_EQ(0, tls_push(&self->l.w));
+		ASSERT_EQ(0, tls_settle(self->l.fd[0]));
+		if (!round) {
+			for (i = 0; recv(fd, buf, 1, MSG_DONTWAIT) != 1; i++)
+				ASSERT_EQ(EAGAIN, errno);
+			if (tls_is_ours()) {
+				EXPECT_LE(10, i);
+			}
+			continue;
+		}
+		setitimer(ITIMER_REAL, &it, NULL);
+		while (sum <= n) {
+			got = recv(fd, buf + sum, n + 1 - sum, 0);
+			if (got < 0) {
+				ASSERT_EQ(EINTR, errno);
+			} else {
+				sum += got;
+			}
+			calls++;
+		}
+		memset(&it, 0, sizeof(it));
+		setitimer(ITIMER_REAL, &it, NULL);
+		EXPECT_EQ(0, tls_compare(buf, data, n, "plaintext"));
+		if (tls_is_ours()) {
+			EXPECT_LE(3, calls);
+		}
+	}
 }
 
 TEST_HARNESS_MAIN
