@@ -3,8 +3,8 @@
 //! What C calls for data: senders, receivers, and the callbacks of TCP.
 
 use super::{
-    attached::{
-        Handle,
+    attached::Handle,
+    task::{
         UlpSock,
         UnlockedSock, //
     },

@@ -23,6 +23,7 @@ mod below;
 mod io;
 mod proto;
 mod registration;
+mod task;
 mod vtable;
 
 use super::{
@@ -46,17 +47,17 @@ use super::{
 };
 use kernel::prelude::*;
 
-pub use attached::{
-    Exclusive,
-    Handle,
-    UlpSock,
-    UnlockedSock, //
-};
+pub use attached::Handle;
 pub use proto::Half;
 pub use registration::{
     Registration,
     Registry,
     RegistryRef, //
+};
+pub use task::{
+    Exclusive,
+    UlpSock,
+    UnlockedSock, //
 };
 
 /// A TCP upper layer protocol.

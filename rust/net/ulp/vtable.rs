@@ -10,11 +10,13 @@ use super::{
     attach,
     attached::{
         Attached,
-        Handle,
+        Handle, //
+    },
+    io,
+    task::{
         UlpSock,
         UnlockedSock, //
     },
-    io,
     Ulp, //
 };
 use crate::{
