@@ -40,7 +40,7 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
     ///
     /// The socket is not closed for `'a`, and this is a task.
     pub(super) unsafe fn new(attached: &'a Attached<U>) -> Self {
-        // INVARIANT: As the caller promises.
+        // INVARIANT: The caller promises that the socket is not closed for `'a`.
         Self { attached }
     }
 
@@ -103,7 +103,8 @@ impl<'a, U: Ulp> UlpSock<'a, U> {
     pub fn announce_to_reader(&self, locked: &mut LockedSock<'_, U::State>) {
         // The lock must be that of this socket.
         if core::ptr::eq(locked.sock(), self.sock()) {
-            // SAFETY: As in `announce()`.
+            // SAFETY: The socket is valid, and locked by this task. No reference to the state exists,
+            // since `locked` is borrowed exclusively.
             unsafe { self.attached.announce_to_reader() };
         }
     }
