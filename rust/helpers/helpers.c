@@ -265,6 +265,11 @@ bool knet_user_backed_iter(const struct iov_iter *iter)
 	return user_backed_iter(iter);
 }
 
+int knet_sk_rmem_alloc(const struct sock *sk)
+{
+	return sk_rmem_alloc_get(sk);
+}
+
 struct sk_buff *knet_skb_first(struct sock *sk)
 {
 	return skb_peek(&sk->sk_receive_queue);

@@ -85,6 +85,7 @@ bool knet_cmsg_ok(struct msghdr *msg, struct cmsghdr *cmsg);
 bool knet_user_backed_iter(const struct iov_iter *iter);
 
 /* Packets */
+int knet_sk_rmem_alloc(const struct sock *sk);
 struct sk_buff *knet_skb_first(struct sock *sk);
 struct sk_buff *knet_skb_next(struct sock *sk, struct sk_buff *skb);
 struct sk_buff *knet_skb_merged_next(const struct sk_buff *skb);

@@ -302,6 +302,35 @@ impl<'a> RecvQueue<'a> {
         unsafe { bindings::knet_tcp_under_pressure(self.raw()) }
     }
 
+    /// Whether the packets with the bytes from offset `at` on take up much of the receive buffer: an
+    /// eighth or more.
+    pub fn is_held_up(&mut self, at: usize) -> bool {
+        // SAFETY: The socket is valid and locked.
+        let (all, room) = unsafe {
+            (
+                bindings::knet_sk_rmem_alloc(self.raw()),
+                (&raw const (*self.raw()).sk_rcvbuf).read_volatile(),
+            )
+        };
+        let most = u32::try_from(room / 8).unwrap_or(0);
+        if u32::try_from(all).is_ok_and(|all| all <= most) {
+            return false;
+        }
+        let Ok((skb, _)) = self.seek(at) else {
+            return false;
+        };
+        let mut next = skb.as_ptr();
+        let mut sum = 0u32;
+        while !next.is_null() && sum <= most {
+            // SAFETY: Packets in the queue are valid as long as the lock is held.
+            unsafe {
+                sum = sum.saturating_add((*next).truesize);
+                next = bindings::knet_skb_next(self.raw(), next);
+            }
+        }
+        sum > most
+    }
+
     /// Whether an urgent byte has arrived that is not part of the stream: the sender has marked it
     /// (RFC 9293 3.8.5), and this end has not set `SO_OOBINLINE`.
     pub fn has_urgent(&self) -> bool {

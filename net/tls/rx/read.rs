@@ -129,12 +129,15 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
     #[inline(never)]
     fn wait_for_record(&mut self, has_some: bool) -> Result<bool> {
         loop {
-            self.release_opened()?;
-            self.locked.flush_backlog();
+            self.leave_queue()?;
+            let changed = self.locked.flush_backlog();
             self.look()?;
             // Data comes first: it may have arrived together with the error.
             if self.rx()?.stream.is_ready() {
                 return Ok(true);
+            }
+            if changed {
+                self.leave_queue()?;
             }
             self.check_error(has_some)?;
             if self.locked.receive_is_over() {
@@ -186,6 +189,14 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         } else {
             self.locked.take_error()
         }
+    }
+
+    /// Takes out of TCP's queue what need not be there while this reader waits.
+    fn leave_queue(&mut self) -> Result {
+        let flags = self.locked.alloc_flags();
+        let (rx, mut queue, sk) = self.parts()?;
+        rx.leave(&mut queue, sk, flags);
+        Ok(())
     }
 
     fn release_opened(&mut self) -> Result {
@@ -314,9 +325,10 @@ impl Drop for Session<'_, '_, '_> {
     /// Lets the next reader in, and tells those who wait of what this one has left.
     fn drop(&mut self) {
         let shared = self.sk.shared();
+        let flags = self.locked.alloc_flags();
         let (announce, contended) = match self.parts() {
-            Ok((rx, mut queue, _)) => {
-                rx.stream.release(&mut queue);
+            Ok((rx, mut queue, sk)) => {
+                rx.leave(&mut queue, sk, flags);
                 rx.publish(shared);
                 let left = rx.stream.take_concealed() && !rx.list.is_empty();
                 let announce = rx.stream.announce() || left;

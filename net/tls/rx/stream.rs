@@ -3,9 +3,9 @@
 //! Where the current record is in the stream, and whether it is complete.
 //!
 //! A record stays in TCP's queue until it was opened. Only if the peer may not send the rest
-//! because the queue is full, if there is a byte in it that does not belong to the stream, if it is
-//! in too many pieces, or if somebody can still write to its pages, is the record moved to memory of
-//! its own, the stash.
+//! because the queue is full, if its beginning takes up much of the receive buffer when a reader
+//! leaves, if there is a byte in it that does not belong to the stream, if it is in too many pieces,
+//! or if somebody can still write to its pages, is the record moved to memory of its own, the stash.
 
 use super::{
     frame::{
@@ -37,8 +37,9 @@ use knet::{
     }, //
 };
 
-/// So many bytes of opened records stay in TCP's queue before they are taken out, all at once.
-const BATCH: usize = 4096;
+/// Bytes of opened records that may stay in TCP's queue while a reader goes on. They are taken out
+/// all at once: what is still unread then, TCP subtracts when it decides whether the window grows.
+const BATCH: usize = 64 << 10;
 
 /// The most bytes of a record on the wire: what exceeds the plaintext is at most a prefix and a
 /// tag.
@@ -58,7 +59,8 @@ pub(super) struct Stream {
     /// The current record, once its header was read.
     frame: Option<Frame>,
     stash: Option<Stash>,
-    /// Bytes at the front of TCP's queue that belong to records that were opened.
+    /// Bytes at the front of TCP's queue that were opened, or moved. None when the lock is released:
+    /// others could take them out.
     opened: usize,
     /// The current record is complete.
     ready: bool,
@@ -155,14 +157,14 @@ impl Stream {
         sk: &Sock,
         flags: Flags,
     ) -> Result {
-        if self.stash.is_some() {
-            return self.fill(queue, protection, sk);
-        }
         let here = queue.len().saturating_sub(self.opened);
         if here == 0 && !queue.has_urgent() {
             return Ok(());
         }
-        if self.frame.is_none() && here >= protection.prefix_len() {
+        if self.frame.is_none() && self.stash.is_some() {
+            self.fill_header(queue, protection, sk)?;
+            self.take_out(queue);
+        } else if self.frame.is_none() && here >= protection.prefix_len() {
             // More than a prefix, and less than a record: mostly they are there, in one piece.
             let bytes = match queue.peek_16(self.opened) {
                 Some(bytes) => bytes,
@@ -174,22 +176,29 @@ impl Stream {
                 }
             };
             self.parse(protection, sk, &bytes);
-            if self.lost {
-                return Ok(());
-            }
         }
+        if self.lost {
+            return Ok(());
+        }
+        let here = queue.len().saturating_sub(self.opened);
         match self.frame {
-            Some(frame) if here >= frame.len => {
+            Some(frame) if self.stashed().saturating_add(here) >= frame.len => {
                 self.ready = true;
                 self.begin = queue.begin();
             }
             _ if queue.is_under_pressure() || queue.has_urgent() => {
                 self.begin(queue, flags)?;
-                return self.fill(queue, protection, sk);
+                self.fill(queue, protection, sk)?;
+                self.take_out(queue);
             }
             _ => (),
         }
         Ok(())
+    }
+
+    /// Bytes of the current record that are in memory.
+    fn stashed(&self) -> usize {
+        self.stash.as_ref().map_or(0, |stash| stash.len)
     }
 
     fn parse(&mut self, protection: &Protection, sk: &Sock, bytes: &[u8]) {
@@ -206,46 +215,63 @@ impl Stream {
         }
     }
 
-    /// Begins to move the current record.
+    /// Begins to move the current record, if that is still to be done.
     fn begin(&mut self, queue: &mut RecvQueue<'_>, flags: Flags) -> Result {
-        let len = self.frame.map_or(MAX_RECORD, |frame| frame.len);
-        let runs = alloc_single(len, flags)?;
-        let charge = queue.charge_always(runs.len().saturating_mul(PAGE_SIZE))?;
-        self.release(queue);
-        self.stash = Some(Stash {
-            runs,
-            len: 0,
-            charge,
-        });
+        if self.stash.is_none() {
+            let len = self.frame.map_or(MAX_RECORD, |frame| frame.len);
+            let runs = alloc_single(len, flags)?;
+            let charge = queue.charge_always(runs.len().saturating_mul(PAGE_SIZE))?;
+            self.stash = Some(Stash {
+                runs,
+                len: 0,
+                charge,
+            });
+        }
         Ok(())
     }
 
     /// Moves all of the current record, which is complete.
     pub(super) fn collect(&mut self, queue: &mut RecvQueue<'_>, flags: Flags) -> Result {
-        let frame = self.frame.ok_or(EINVAL)?;
         self.begin(queue, flags)?;
-        self.load(queue, frame.len)
+        self.complete(queue)
     }
 
-    /// Moves bytes of the current record until there are `len`.
+    /// Moves the rest of the current record, which is complete, if its beginning was moved.
+    pub(super) fn complete(&mut self, queue: &mut RecvQueue<'_>) -> Result {
+        let len = self.frame.ok_or(EINVAL)?.len;
+        self.load(queue, len)?;
+        match &self.stash {
+            Some(stash) if stash.len < len => Err(EINVAL),
+            _ => Ok(()),
+        }
+    }
+
+    /// Copies bytes of the current record to memory until there are `len`. They leave TCP's queue
+    /// with those that were opened.
     fn load(&mut self, queue: &mut RecvQueue<'_>, len: usize) -> Result {
         let Some(stash) = self.stash.as_mut() else {
             return Ok(());
         };
         while stash.len < len {
-            queue.pass_urgent();
-            let here = queue.len().min(len.saturating_sub(stash.len));
+            if queue.has_urgent() && queue.len() <= self.opened {
+                let before = core::mem::take(&mut self.opened);
+                if before > 0 {
+                    queue.consume(before);
+                }
+                queue.pass_urgent();
+            }
+            let here = queue.len().saturating_sub(self.opened);
             let run = stash.runs.get_mut(stash.len / PAGE_SIZE).ok_or(EINVAL)?;
             let (_, room) = run
                 .as_mut_slice()
                 .split_at_mut_checked(stash.len % PAGE_SIZE)
                 .ok_or(EINVAL)?;
-            let take = here.min(room.len());
+            let take = here.min(len.saturating_sub(stash.len)).min(room.len());
             if take == 0 {
                 break;
             }
-            queue.peek(0, room.get_mut(..take).ok_or(EINVAL)?)?;
-            queue.consume(take);
+            queue.peek(self.opened, room.get_mut(..take).ok_or(EINVAL)?)?;
+            self.opened = self.opened.saturating_add(take);
             stash.len = stash.len.saturating_add(take);
         }
         Ok(())
@@ -253,27 +279,34 @@ impl Stream {
 
     /// Goes on to move the current record.
     fn fill(&mut self, queue: &mut RecvQueue<'_>, protection: &Protection, sk: &Sock) -> Result {
-        let prefix = protection.prefix_len();
         if self.frame.is_none() {
-            self.load(queue, prefix)?;
-            let mut bytes = [0; MAX_PREFIX];
-            let Some(first) = self.stash().and_then(|runs| runs.first()) else {
-                return Ok(());
-            };
-            if self.stash.as_ref().is_none_or(|stash| stash.len < prefix) {
-                return Ok(());
-            }
+            self.fill_header(queue, protection, sk)?;
+        }
+        if let Some(frame) = self.frame {
+            self.load(queue, frame.len)?;
+            self.ready = self.stashed() == frame.len;
+        }
+        Ok(())
+    }
+
+    /// Goes on to move the current record's header, and reads it when all of it is there.
+    fn fill_header(
+        &mut self,
+        queue: &mut RecvQueue<'_>,
+        protection: &Protection,
+        sk: &Sock,
+    ) -> Result {
+        let prefix = protection.prefix_len();
+        self.load(queue, prefix)?;
+        if self.stashed() < prefix {
+            return Ok(());
+        }
+        let mut bytes = [0; MAX_PREFIX];
+        if let Some(first) = self.stash().and_then(|runs| runs.first()) {
             for (to, from) in bytes.iter_mut().zip(first.as_slice()) {
                 *to = *from;
             }
             self.parse(protection, sk, &bytes);
-        }
-        if let Some(frame) = self.frame {
-            self.load(queue, frame.len)?;
-            self.ready = self
-                .stash
-                .as_ref()
-                .is_some_and(|stash| stash.len == frame.len);
         }
         Ok(())
     }
@@ -285,8 +318,11 @@ impl Stream {
             return;
         }
         let here = queue.len().saturating_sub(self.opened);
-        if self.stash.is_none() && self.frame.is_some_and(|frame| here < frame.len) {
-            self.frame = None;
+        let len = self.stashed().saturating_add(here);
+        if self.frame.is_some_and(|frame| len < frame.len) {
+            if self.stash.is_none() {
+                self.frame = None;
+            }
             self.ready = false;
             self.announced = false;
         }
@@ -297,12 +333,10 @@ impl Stream {
         let len = self.frame.take().map_or(0, |frame| frame.len);
         match self.stash.take() {
             Some(stash) => queue.uncharge(stash.charge),
-            None => {
-                self.opened = self.opened.saturating_add(len);
-                if self.opened >= BATCH {
-                    self.release(queue);
-                }
-            }
+            None => self.opened = self.opened.saturating_add(len),
+        }
+        if self.opened >= BATCH {
+            self.release(queue);
         }
         self.ready = false;
         self.concealed |= !self.announced;
@@ -321,12 +355,51 @@ impl Stream {
         core::mem::take(&mut self.concealed)
     }
 
+    /// Takes what was opened out of TCP's queue before the reader waits or returns, and with it the
+    /// beginning of an incomplete record if that would hold up the peer.
+    #[inline]
+    pub(super) fn leave(
+        &mut self,
+        queue: &mut RecvQueue<'_>,
+        protection: &Protection,
+        sk: &Sock,
+        flags: Flags,
+    ) {
+        if !self.ready && !self.lost && !queue.ends_at(self.opened) {
+            self.leave_part(queue, protection, sk, flags);
+        }
+        self.release(queue);
+    }
+
+    /// Moves what there is of an incomplete record, if its packets take up much of the receive
+    /// buffer: as long as they stay, the window is smaller by all of them, and TCP takes the reader
+    /// for one that is too slow for a larger window.
+    #[inline(never)]
+    fn leave_part(
+        &mut self,
+        queue: &mut RecvQueue<'_>,
+        protection: &Protection,
+        sk: &Sock,
+        flags: Flags,
+    ) {
+        // Without memory it stays where it is.
+        if (self.stash.is_some() || queue.is_held_up(self.opened))
+            && self.begin(queue, flags).is_ok()
+        {
+            let _ = self.fill(queue, protection, sk);
+        }
+    }
+
     /// Takes what was opened out of TCP's queue, for the peer to send more.
     pub(super) fn release(&mut self, queue: &mut RecvQueue<'_>) {
+        self.take_out(queue);
+        queue.forget_urgent();
+    }
+
+    fn take_out(&mut self, queue: &mut RecvQueue<'_>) {
         let opened = core::mem::take(&mut self.opened);
         if opened > 0 {
             queue.consume(opened);
         }
-        queue.forget_urgent();
     }
 }

@@ -129,7 +129,10 @@ pub fn stream(input: &[u8]) {
             6 => receiver.read(n),
             7 => receiver.read(usize::MAX),
             8 => receiver.collect(),
-            9 => receiver.pressure = n & 1 != 0,
+            9 => {
+                receiver.pressure = n & 1 != 0;
+                receiver.held_up = n & 2 != 0;
+            }
             10 => receiver.memory = n & 1 != 0,
             11 if n == 15 => {
                 let before = receiver.waiting();

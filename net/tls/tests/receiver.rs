@@ -36,6 +36,8 @@ pub(crate) struct Receiver {
     sock: Sock,
     /// The peer sends no more until something is read.
     pub(crate) pressure: bool,
+    /// The packets with the beginning of a record take up much of the receive buffer.
+    pub(crate) held_up: bool,
     /// There is memory.
     pub(crate) memory: bool,
     /// Records as they were on the wire.
@@ -55,6 +57,7 @@ impl Receiver {
             queue: Bytes::default(),
             sock: Sock::default(),
             pressure: false,
+            held_up: false,
             memory: true,
             records: Vec::new(),
             opened: Vec::new(),
@@ -79,6 +82,7 @@ impl Receiver {
         let mut queue = RecvQueue {
             queue: &mut self.queue,
             pressure: self.pressure,
+            held_up: self.held_up,
         };
         let (protection, sock) = (&self.protection, &self.sock);
         f(
@@ -150,12 +154,27 @@ impl Receiver {
             self.take();
         }
         self.look();
-        self.with_queue(|stream, queue, _, _, _| stream.release(queue));
+        self.leave();
         self.told += usize::from(self.stream.announce());
+    }
+
+    /// The reader waits, or is done. Nothing that can be taken out of the queue stays.
+    fn leave(&mut self) {
+        self.with_queue(|stream, queue, protection, sock, flags| {
+            stream.leave(queue, protection, sock, flags)
+        });
+        assert_eq!(self.stream.offset(), 0);
+        if self.held_up && self.memory && !self.stream.is_ready() && self.errors().is_empty() {
+            assert_eq!(self.waiting(), 0);
+        }
     }
 
     /// Opens the current record.
     fn take(&mut self) {
+        if self.stream.stash().is_some() {
+            let result = self.with_queue(|stream, queue, _, _, _| stream.complete(queue));
+            assert_eq!(result, Ok(()));
+        }
         let frame = self.stream.frame().unwrap();
         let mut bytes: Vec<u8> = match self.stream.stash() {
             Some(runs) => runs

@@ -86,6 +86,7 @@ pub(crate) mod net {
         pub(crate) struct RecvQueue<'a> {
             pub(crate) queue: &'a mut Bytes,
             pub(crate) pressure: bool,
+            pub(crate) held_up: bool,
         }
 
         impl RecvQueue<'_> {
@@ -103,6 +104,10 @@ pub(crate) mod net {
 
             pub(crate) fn is_under_pressure(&self) -> bool {
                 self.pressure
+            }
+
+            pub(crate) fn is_held_up(&mut self, at: usize) -> bool {
+                self.held_up && at < self.queue.bytes.len()
             }
 
             pub(crate) fn has_urgent(&self) -> bool {

@@ -64,9 +64,15 @@ fn streams(seed: u64, lengths: &[usize]) -> Vec<Stream> {
 }
 
 /// Has a receiver read all of a stream that comes in `pieces`.
-fn cut<'a>(stream: &Stream, pressure: bool, pieces: impl IntoIterator<Item = &'a [u8]>) {
+fn cut<'a>(
+    stream: &Stream,
+    pressure: bool,
+    held_up: bool,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) {
     let mut receiver = Receiver::new(&stream.model);
     receiver.pressure = pressure;
+    receiver.held_up = held_up;
     for piece in pieces {
         receiver.arrive(piece);
         receiver.read(usize::MAX);
@@ -79,8 +85,9 @@ fn cut_anywhere() {
     for stream in streams(20, &[0, 1, 70, 0, 0, 16, 5, 300, 13]) {
         for at in 0..=stream.bytes.len() {
             let (a, b) = stream.bytes.split_at(at);
-            cut(&stream, false, [a, b]);
-            cut(&stream, true, [a, b]);
+            cut(&stream, false, false, [a, b]);
+            cut(&stream, true, false, [a, b]);
+            cut(&stream, false, true, [a, b]);
         }
     }
 }
@@ -91,7 +98,8 @@ fn cut_at_any_two_places() {
         for end in 0..=stream.bytes.len() {
             for at in 0..=end {
                 let (a, b) = stream.bytes[..end].split_at(at);
-                cut(&stream, (at ^ end) & 1 == 0, [a, b, &stream.bytes[end..]]);
+                let pieces = [a, b, &stream.bytes[end..]];
+                cut(&stream, (at ^ end) & 1 == 0, at % 3 == 0, pieces);
             }
         }
     }
@@ -105,6 +113,7 @@ fn urgent_anywhere() {
             for at in 0..=stream.bytes.len() {
                 let mut receiver = Receiver::new(&stream.model);
                 receiver.pressure = pressure;
+                receiver.held_up = at & 1 == 0;
                 let (a, b) = stream.bytes.split_at(at);
                 receiver.arrive(a);
                 receiver.read(at % 3);
@@ -124,7 +133,7 @@ fn cut_into_equal_pieces() {
     let lengths = [0, 1, 4091, 4083, 4096, MAX_PAYLOAD, MAX_PAYLOAD - 1, 0, 7];
     for (i, stream) in streams(22, &lengths).into_iter().enumerate() {
         for size in [1, 2, 5, 12, 13, 14, 536, 1448, 4096, 20_000] {
-            cut(&stream, i % 2 == 0, stream.bytes.chunks(size));
+            cut(&stream, i % 2 == 0, i % 3 == 0, stream.bytes.chunks(size));
         }
     }
 }
@@ -149,6 +158,7 @@ fn cut_at_random() {
             let mut rest = stream.bytes.as_slice();
             while !rest.is_empty() {
                 receiver.pressure = random.below(4) == 0;
+                receiver.held_up = random.below(4) == 0;
                 receiver.memory = random.below(4) != 0;
                 let most = 1 + random.below(600);
                 let (piece, later) = rest.split_at(rest.len().min(random.below(most) as usize));
@@ -254,6 +264,7 @@ fn bytes_that_are_stolen() {
             let mut stolen = false;
             for piece in stream.bytes.chunks(1 + random.below(700) as usize) {
                 receiver.pressure = random.below(8) == 0;
+                receiver.held_up = random.below(4) == 0;
                 receiver.arrive(piece);
                 match random.below(4) {
                     0 => {
