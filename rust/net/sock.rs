@@ -293,6 +293,22 @@ impl<'a, T> LockedSock<'a, T> {
         }
     }
 
+    /// How many of the next `ahead` bytes fill packets, behind those that TCP has not sent yet: no
+    /// more than `most`, or one packet. What follows them would be a small packet, which TCP sends
+    /// alone, or keeps (RFC 896).
+    pub fn whole_packets(&self, ahead: usize, most: usize) -> usize {
+        let tp = self.raw().cast::<bindings::tcp_sock>();
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`.
+        let (unsent, mss) = unsafe {
+            let unsent = (*tp).write_seq.wrapping_sub((*tp).snd_nxt);
+            (unsent as usize, (*tp).mss_cache as usize)
+        };
+        let len = ahead.min(most.max(mss));
+        let rest = unsent.saturating_add(len).checked_rem(mss).unwrap_or(0);
+        len.saturating_sub(rest)
+    }
+
     /// Whether TCP has nothing to send, and nothing on the way.
     pub fn is_idle(&self) -> bool {
         // SAFETY: The socket is valid and locked.
@@ -438,9 +454,15 @@ impl<'a, T> LockedSock<'a, T> {
     ///
     /// The lock is given up while TCP waits for room.
     pub fn send_pages(&mut self, frags: &[Frag], flags: Flags) -> Result<usize> {
+        self.send_part(frags, usize::MAX, flags)
+    }
+
+    /// Hands the first `most` bytes of `frags` to TCP. Otherwise as [`LockedSock::send_pages`].
+    pub fn send_part(&mut self, frags: &[Frag], most: usize, flags: Flags) -> Result<usize> {
         let len = frags
             .iter()
-            .fold(0usize, |sum, frag| sum.saturating_add(frag.len()));
+            .fold(0usize, |sum, frag| sum.saturating_add(frag.len()))
+            .min(most);
         // SAFETY: The structure consists of numbers, pointers and unions of them.
         let mut msg: bindings::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
         msg.msg_flags = flags

@@ -272,6 +272,28 @@ impl Tx {
         reaped
     }
 
+    /// Hands as much of the sealed records to TCP as fills whole packets, as far as it takes that
+    /// without waiting. For senders that push the rest before they wait or return: with the records
+    /// behind it, it makes full packets as well.
+    fn push_whole(&mut self, locked: &mut Locked<'_>, most: usize) -> Result<(), Stop> {
+        self.reap(locked, Wait::No)?;
+        let ready = self.queue.ready().iter();
+        let ready = ready.fold(0usize, |sum, run| sum.saturating_add(run.len()));
+        let mut left = locked.whole_packets(ready, most);
+        let flags = msg::Flags::DONTWAIT.or(msg::Flags::NOSIGNAL);
+        while left > 0 {
+            match locked.send_part(self.queue.ready(), left, flags) {
+                Ok(0) => return Err(Stop::Full),
+                Ok(n) => {
+                    self.taken(locked, n);
+                    left = left.saturating_sub(n);
+                }
+                Err(e) => return Err(refused(locked, e)),
+            }
+        }
+        Ok(())
+    }
+
     /// Hands all that is ready to TCP, even if its buffer is full. Fails without memory, and when
     /// TCP sends nothing any more.
     fn push_now(&mut self, locked: &mut Locked<'_>) -> Result<(), Stop> {

@@ -44,8 +44,9 @@ const ALLOWED: Flags = Flags::MORE
     .or(Flags::SENDPAGE_NOPOLICY);
 
 /// So many bytes are sealed before TCP gets them: enough for a push to be cheap, and little
-/// enough for the network not to wait for the cipher.
-const BATCH: usize = 64 << 10;
+/// enough for the network not to wait for the cipher. What does not fill a packet stays for the
+/// next push of the call.
+const BATCH: usize = 48 << 10;
 
 /// Sends a message. Returns how many bytes were accepted: they will go out, unless the connection
 /// fails.
@@ -245,7 +246,8 @@ impl Call<'_, '_> {
                     return Err(broken.into());
                 }
                 if tx.queue.bytes() >= BATCH {
-                    match self.offer(tx, locked) {
+                    let pushed = tx.push_whole(locked, BATCH);
+                    match self.count(pushed) {
                         // There is room for more, or it is waited for above.
                         Ok(()) | Err(Stop::Full) => (),
                         stop => return stop,
