@@ -309,6 +309,15 @@ impl<'a, T> LockedSock<'a, T> {
         len.saturating_sub(rest)
     }
 
+    /// Whether full packets have more than `len` bytes, and TCP keeps one that is not full until
+    /// those before it have arrived (no `TCP_NODELAY`).
+    pub fn keeps_small_packets(&self, len: usize) -> bool {
+        let tp = self.raw().cast::<bindings::tcp_sock>();
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`.
+        unsafe { (*tp).mss_cache as usize > len && bindings::tcp_sock::nonagle_raw(tp) == 0 }
+    }
+
     /// Whether TCP has nothing to send, and nothing on the way.
     pub fn is_idle(&self) -> bool {
         // SAFETY: The socket is valid and locked.

@@ -43,6 +43,10 @@ const MAX_PARTS: usize = 17;
 /// additions could make more runs than a request takes.
 const MANY_RUNS: usize = 6;
 
+/// A packet has at most 17 pages. Records that each begin in a chunk of their own, and so have a
+/// page with a few bytes only, fill larger packets than this with less than they could hold.
+const SPARSE_PACKET: usize = 56 << 10;
+
 /// A record that is not sealed yet.
 pub(super) struct OpenRecord {
     /// The memory of the record, in order; header first.
@@ -135,8 +139,14 @@ impl OpenRecord {
             self.room = self.room.saturating_add(n);
         }
         while missing > 0 {
-            let run = sk
-                .alloc_run(missing)
+            // Two runs cost the cipher more than one, but a packet that is not full may cost a
+            // round trip.
+            let run = if sk.keeps_small_packets(SPARSE_PACKET) {
+                None
+            } else {
+                sk.alloc_run(missing)
+            };
+            let run = run
                 .map_or_else(|| sk.alloc_frag(missing), Ok)
                 .and_then(|run| {
                     vec::reserve(&mut self.runs, 1, flags)?;
