@@ -251,22 +251,28 @@ impl<'a, T> LockedSock<'a, T> {
         let tp = self.raw().cast::<bindings::tcp_sock>();
         // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
         // `Sock`.
-        let (unsent, mss) = unsafe {
-            let unsent = (*tp).write_seq.wrapping_sub((*tp).snd_nxt);
-            (unsent as usize, (*tp).mss_cache as usize)
-        };
+        let unsent = unsafe { (*tp).write_seq.wrapping_sub((*tp).snd_nxt) } as usize;
+        let mss = self.segment_len();
         let len = ahead.min(most.max(mss));
         let rest = unsent.saturating_add(len).checked_rem(mss).unwrap_or(0);
         len.saturating_sub(rest)
     }
 
-    /// Whether full packets have more than `len` bytes, and TCP keeps one that is not full until
-    /// those before it have arrived (no `TCP_NODELAY`).
-    pub fn keeps_small_packets(&self, len: usize) -> bool {
+    /// The most bytes in a segment.
+    pub fn segment_len(&self) -> usize {
         let tp = self.raw().cast::<bindings::tcp_sock>();
         // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
         // `Sock`.
-        unsafe { (*tp).mss_cache as usize > len && bindings::tcp_sock::nonagle_raw(tp) == 0 }
+        unsafe { (*tp).mss_cache as usize }
+    }
+
+    /// Whether TCP keeps a packet that is not full until small ones before it have arrived (no
+    /// `TCP_NODELAY`).
+    pub fn keeps_small_packets(&self) -> bool {
+        let tp = self.raw().cast::<bindings::tcp_sock>();
+        // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
+        // `Sock`.
+        unsafe { bindings::tcp_sock::nonagle_raw(tp) == 0 }
     }
 
     /// Whether TCP has nothing to send, and nothing on the way.

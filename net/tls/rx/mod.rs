@@ -184,12 +184,6 @@ impl Rx {
         self.stream.look(queue, &self.keys.protection, sk, flags)
     }
 
-    /// Takes out of TCP's queue what need not be there while nobody reads.
-    #[inline]
-    fn leave(&mut self, queue: &mut RecvQueue<'_>, sk: &Sock, flags: alloc::Flags) {
-        self.stream.leave(queue, &self.keys.protection, sk, flags);
-    }
-
     /// Whether a record can be opened.
     fn may_open(&self) -> bool {
         self.stream.is_ready() && !self.awaits_key
@@ -255,9 +249,6 @@ impl Rx {
     ) -> Result<Opened> {
         let protection = &self.keys.protection;
         let frame = self.stream.frame().ok_or(EINVAL)?;
-        if self.stream.stash().is_some() {
-            self.stream.complete(queue)?;
-        }
         let prefix = protection.prefix_len();
         let len = frame.len.checked_sub(prefix).ok_or(EBADMSG)?;
         let text = len.checked_sub(TAG_LEN).ok_or(EBADMSG)?;
@@ -271,7 +262,7 @@ impl Rx {
         };
 
         loop {
-            let cipher = match self.stream.stash() {
+            let cipher = match self.stream.moved(queue)? {
                 Some(runs) => Cipher::Memory(runs, prefix),
                 None => Cipher::Queue(queue, self.stream.offset().saturating_add(prefix)),
             };

@@ -191,11 +191,13 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         }
     }
 
-    /// Takes out of TCP's queue what need not be there while this reader waits.
+    /// Takes out of TCP's queue what need not be there while nobody reads.
+    #[inline(never)]
     fn leave_queue(&mut self) -> Result {
         let flags = self.locked.alloc_flags();
         let (rx, mut queue, sk) = self.parts()?;
-        rx.leave(&mut queue, sk, flags);
+        let protection = &rx.keys.protection;
+        rx.stream.leave(&mut queue, protection, sk, flags);
         Ok(())
     }
 
@@ -325,10 +327,12 @@ impl Drop for Session<'_, '_, '_> {
     /// Lets the next reader in, and tells those who wait of what this one has left.
     fn drop(&mut self) {
         let shared = self.sk.shared();
-        let flags = self.locked.alloc_flags();
+        if self.rx().is_ok_and(|rx| rx.stream.is_part()) {
+            let _ = self.leave_queue();
+        }
         let (announce, contended) = match self.parts() {
-            Ok((rx, mut queue, sk)) => {
-                rx.leave(&mut queue, sk, flags);
+            Ok((rx, mut queue, _)) => {
+                rx.stream.release(&mut queue);
                 rx.publish(shared);
                 let left = rx.stream.take_concealed() && !rx.list.is_empty();
                 let announce = rx.stream.announce() || left;

@@ -64,7 +64,9 @@ pub(super) struct Stream {
     opened: usize,
     /// The current record is complete.
     ready: bool,
-    /// Where TCP's queue began when that was seen.
+    /// It was not complete when a part of it was seen.
+    is_part: bool,
+    /// Where TCP's queue began when it was complete.
     begin: u32,
     /// Readers were told of it.
     announced: bool,
@@ -81,6 +83,7 @@ impl Stream {
             stash: None,
             opened: 0,
             ready: false,
+            is_part: false,
             begin: 0,
             announced: false,
             concealed: false,
@@ -103,7 +106,16 @@ impl Stream {
         self.frame
     }
 
-    /// The current record's memory, if it is not in TCP's queue.
+    /// The current record's memory, if it was moved, or its beginning. The record is complete.
+    #[inline]
+    pub(super) fn moved(&mut self, queue: &mut RecvQueue<'_>) -> Result<Option<&[FragMut]>> {
+        if self.stash.is_some() {
+            self.complete(queue)?;
+        }
+        Ok(self.stash())
+    }
+
+    /// The memory of what was moved of the current record.
     pub(super) fn stash(&self) -> Option<&[FragMut]> {
         self.stash.as_ref().map(|stash| stash.runs.as_slice())
     }
@@ -157,13 +169,14 @@ impl Stream {
         sk: &Sock,
         flags: Flags,
     ) -> Result {
-        let here = queue.len().saturating_sub(self.opened);
+        let mut here = queue.len().saturating_sub(self.opened);
         if here == 0 && !queue.has_urgent() {
             return Ok(());
         }
         if self.frame.is_none() && self.stash.is_some() {
             self.fill_header(queue, protection, sk)?;
             self.take_out(queue);
+            here = queue.len();
         } else if self.frame.is_none() && here >= protection.prefix_len() {
             // More than a prefix, and less than a record: mostly they are there, in one piece.
             let bytes = match queue.peek_16(self.opened) {
@@ -180,11 +193,13 @@ impl Stream {
         if self.lost {
             return Ok(());
         }
-        let here = queue.len().saturating_sub(self.opened);
         match self.frame {
-            Some(frame) if self.stashed().saturating_add(here) >= frame.len => {
+            Some(frame)
+                if here >= frame.len || self.stashed().saturating_add(here) >= frame.len =>
+            {
                 self.ready = true;
                 self.begin = queue.begin();
+                return Ok(());
             }
             _ if queue.is_under_pressure() || queue.has_urgent() => {
                 self.begin(queue, flags)?;
@@ -193,7 +208,13 @@ impl Stream {
             }
             _ => (),
         }
+        self.is_part = !self.ready;
         Ok(())
+    }
+
+    /// Whether the queue may have a part of the current record.
+    pub(super) fn is_part(&self) -> bool {
+        self.is_part
     }
 
     /// Bytes of the current record that are in memory.
@@ -236,8 +257,9 @@ impl Stream {
         self.complete(queue)
     }
 
-    /// Moves the rest of the current record, which is complete, if its beginning was moved.
-    pub(super) fn complete(&mut self, queue: &mut RecvQueue<'_>) -> Result {
+    /// Moves the rest of the current record, which is complete, and whose beginning was moved.
+    #[inline(never)]
+    fn complete(&mut self, queue: &mut RecvQueue<'_>) -> Result {
         let len = self.frame.ok_or(EINVAL)?.len;
         self.load(queue, len)?;
         match &self.stash {
@@ -339,6 +361,7 @@ impl Stream {
             self.release(queue);
         }
         self.ready = false;
+        self.is_part = false;
         self.concealed |= !self.announced;
         self.announced = false;
     }
@@ -355,9 +378,10 @@ impl Stream {
         core::mem::take(&mut self.concealed)
     }
 
-    /// Takes what was opened out of TCP's queue before the reader waits or returns, and with it the
-    /// beginning of an incomplete record if that would hold up the peer.
-    #[inline]
+    /// Takes what was opened out of TCP's queue before the reader waits or returns. The beginning of
+    /// an incomplete record is moved if its packets take up much of the receive buffer: as long as
+    /// they stay, the window is smaller by all of them, and TCP takes the reader for one that is too
+    /// slow for a larger window.
     pub(super) fn leave(
         &mut self,
         queue: &mut RecvQueue<'_>,
@@ -365,29 +389,16 @@ impl Stream {
         sk: &Sock,
         flags: Flags,
     ) {
-        if !self.ready && !self.lost && !queue.ends_at(self.opened) {
-            self.leave_part(queue, protection, sk, flags);
-        }
-        self.release(queue);
-    }
-
-    /// Moves what there is of an incomplete record, if its packets take up much of the receive
-    /// buffer: as long as they stay, the window is smaller by all of them, and TCP takes the reader
-    /// for one that is too slow for a larger window.
-    #[inline(never)]
-    fn leave_part(
-        &mut self,
-        queue: &mut RecvQueue<'_>,
-        protection: &Protection,
-        sk: &Sock,
-        flags: Flags,
-    ) {
         // Without memory it stays where it is.
-        if (self.stash.is_some() || queue.is_held_up(self.opened))
+        if self.is_part
+            && !self.ready
+            && !self.lost
+            && (self.stash.is_some() || queue.is_held_up(self.opened))
             && self.begin(queue, flags).is_ok()
         {
             let _ = self.fill(queue, protection, sk);
         }
+        self.release(queue);
     }
 
     /// Takes what was opened out of TCP's queue, for the peer to send more.

@@ -171,10 +171,8 @@ impl Receiver {
 
     /// Opens the current record.
     fn take(&mut self) {
-        if self.stream.stash().is_some() {
-            let result = self.with_queue(|stream, queue, _, _, _| stream.complete(queue));
-            assert_eq!(result, Ok(()));
-        }
+        let moved = self.with_queue(|stream, queue, _, _, _| stream.moved(queue).map(|_| ()));
+        assert_eq!(moved, Ok(()));
         let frame = self.stream.frame().unwrap();
         let mut bytes: Vec<u8> = match self.stream.stash() {
             Some(runs) => runs

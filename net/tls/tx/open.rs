@@ -141,7 +141,7 @@ impl OpenRecord {
         while missing > 0 {
             // Two runs cost the cipher more than one, but a packet that is not full may cost a
             // round trip.
-            let run = if sk.keeps_small_packets(SPARSE_PACKET) {
+            let run = if sk.segment_len() > SPARSE_PACKET && sk.keeps_small_packets() {
                 None
             } else {
                 sk.alloc_run(missing)

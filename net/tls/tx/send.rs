@@ -245,7 +245,7 @@ impl Call<'_, '_> {
                     self.accepted = self.accepted.saturating_sub(len);
                     return Err(broken.into());
                 }
-                if tx.queue.bytes() >= BATCH {
+                if self.has_batch(tx, locked) {
                     let pushed = tx.push_whole(locked, BATCH);
                     match self.count(pushed) {
                         // There is room for more, or it is waited for above.
@@ -255,6 +255,17 @@ impl Call<'_, '_> {
                 }
             }
         }
+    }
+
+    /// Whether there is enough for a push in the middle of a call.
+    fn has_batch(&mut self, tx: &Tx, locked: &Locked<'_>) -> bool {
+        let bytes = tx.queue.bytes();
+        if bytes < BATCH {
+            return false;
+        }
+        // Of segments that are larger, each costs a push. The end of the call is one as well.
+        let segment = locked.segment_len();
+        segment <= BATCH || (bytes >= segment && self.msg.left() > 0)
     }
 
     /// Takes the next `len` bytes into the open record, or fewer if they are spliced in too many
