@@ -136,6 +136,8 @@ impl Receiver {
         if self.stream.is_ready() && self.stream.stash().is_none() {
             let result = self.with_queue(|stream, queue, _, _, flags| stream.collect(queue, flags));
             assert_eq!(result.is_ok(), self.memory);
+            // The cipher had no memory, say, so the reader gives up.
+            self.leave();
         }
     }
 
