@@ -79,9 +79,6 @@ impl Tx {
         }
         // The socket is closed: no caller could be told of an error.
         let _ = self.push_all(sk, locked, Wait::Uninterrupted);
-        self.queue.clear();
-        self.open.clear();
-        let all = self.charge.split(usize::MAX);
-        locked.uncharge(all);
+        self.clear(locked);
     }
 }

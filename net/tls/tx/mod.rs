@@ -139,12 +139,17 @@ impl Tx {
         let _ = self.queue.reap(Wait::Uninterrupted);
         // Without memory in TCP they are lost, with the connection.
         let _ = self.push_now(locked);
+        self.clear(locked);
+        locked.sock().abort(EBADMSG);
+        Broken(())
+    }
+
+    /// Forgets what was accepted, once drivers are done with it.
+    fn clear(&mut self, locked: &mut Locked<'_>) {
         self.queue.clear();
         self.open.clear();
         let all = self.charge.split(usize::MAX);
         locked.uncharge(all);
-        locked.sock().abort(EBADMSG);
-        Broken(())
     }
 
     /// Whether nothing waits, neither here nor for a driver, and the next record will not either.
@@ -369,6 +374,9 @@ impl From<Stop> for Error {
 fn refused(locked: &Locked<'_>, e: Error) -> Stop {
     if e == EAGAIN {
         return Stop::Full;
+    }
+    if e == EINTR || e == ERESTARTSYS {
+        return Stop::Later(e);
     }
     // After a shutdown it goes out when the session ends.
     if !locked.owes_end() {

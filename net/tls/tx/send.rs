@@ -146,7 +146,10 @@ impl Call<'_, '_> {
                 let more = self.flags.any(Flags::MORE);
                 self.push(tx, locked, if more { Wait::No } else { Wait::ForAll })
             }
-            Err(Stop::Full | Stop::Later(_)) => filled.and(self.offer(tx, locked)),
+            Err(Stop::Full | Stop::Later(_)) => match self.offer(tx, locked) {
+                Err(broken @ Stop::Broken(_)) => Err(broken),
+                _ => filled,
+            },
             gone => gone,
         }
     }

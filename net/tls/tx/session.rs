@@ -97,6 +97,11 @@ impl Tx {
         if locked.owes_end() {
             self.end(sk, locked);
         }
+        if locked.sock().send_is_over() && !locked.owes_end() {
+            // TCP has sent the end, or the connection is gone: nothing more goes out.
+            self.clear(locked);
+            self.enter(sk);
+        }
         if sk.shared().tx.splice_ended.get() {
             sk.shared().tx.splice_ended.set(false);
             self.end_splice(sk, locked);
@@ -110,9 +115,13 @@ impl Tx {
         if self.queue.first_is_done() {
             // It was done before the driver could see the flag.
             sk.handle().schedule(0);
-        } else if !self.queue.ready().is_empty() && (locked.has_room(0) || locked.is_idle()) {
+        } else if !self.queue.ready().is_empty()
+            && locked.sock().error().is_ok()
+            && (locked.has_room(0) || locked.is_idle())
+        {
             // There is room, so TCP had no memory, or its call for the work came while this task had
-            // the mutex. It may not come again.
+            // the mutex. It may not come again. An error that nobody has read keeps TCP from taking
+            // anything.
             sk.handle().schedule(RETRY_MS);
         }
     }
@@ -161,8 +170,12 @@ pub(crate) fn work(sk: &Unlocked<'_>) {
     let (Some(tx), locked) = session.parts() else {
         return;
     };
-    // The end goes out when the session ends.
-    if !sk.shared().tx.stalled.get() || locked.owes_end() {
+    // What is left of the end is done when the session ends. TCP would report a pending error, and
+    // take nothing.
+    if !sk.shared().tx.stalled.get()
+        || locked.sock().send_is_over()
+        || locked.sock().error().is_err()
+    {
         return;
     }
     tx.enter(sk);

@@ -96,19 +96,22 @@ impl TablesLock<'_> {
     pub(super) fn tables(&self) -> Result<Tables> {
         let sk = self.sk.as_ptr();
         // SAFETY: The socket is valid by the type invariant. A sockmap's data is there as long as
-        // the callback lock is held, with which it would be taken off.
+        // the callback lock is held, with which it would be taken off. The two fields are written
+        // with that lock only; others change at any time, so there is no reference to all of it.
         let (proto, below, ops) = unsafe {
             let socket = (*sk).sk_socket;
             if socket.is_null() {
                 return Err(ENOTCONN);
             }
             let proto = (&raw const (*sk).__sk_common.skc_prot).read_volatile();
-            let below = match bindings::knet_sk_psock(sk).as_ref() {
-                None => proto,
-                Some(psock) if psock.saved_data_ready.is_none() && is_sockmaps(proto) => {
-                    psock.sk_proto
-                }
-                Some(_) => return Err(EBUSY),
+            let psock = bindings::knet_sk_psock(sk);
+            let below = if psock.is_null() {
+                proto
+            } else if (&raw const (*psock).saved_data_ready).read().is_none() && is_sockmaps(proto)
+            {
+                (&raw const (*psock).sk_proto).read()
+            } else {
+                return Err(EBUSY);
             };
             (proto, below, (&raw const (*socket).ops).read_volatile())
         };
