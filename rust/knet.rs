@@ -7,8 +7,8 @@
 //! makes: [`net::tls_abi`] is the layout that other kernel code reads from a TLS socket.
 
 // Counters and `/proc` file of each namespace have one owner.
-#[cfg(CONFIG_TLS = "y")]
-compile_error!("the kernel has TLS built in: build it with CONFIG_TLS=m or CONFIG_TLS=n");
+#[cfg(all(MODULE, CONFIG_TLS = "y"))]
+compile_error!("this kernel has TLS built in, so no module can be loaded: it needs CONFIG_TLS=m");
 
 pub(crate) use knet_bindings as bindings;
 

@@ -7,6 +7,7 @@ pub mod diag;
 pub mod mib;
 pub mod msg;
 pub mod ns;
+#[cfg(CONFIG_TLS_DEVICE)]
 mod offload;
 mod pernet;
 pub mod pipe;

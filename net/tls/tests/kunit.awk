@@ -6,7 +6,8 @@
 #	-v what=suites	one suite for each file that has tests, to call them.
 #
 # Modules and tests below a comment "Only on the host:" are left out. The crate has no std: the
-# prelude of that is put together from core and alloc.
+# prelude of that is put together from core and alloc. Paths begin with that of main.rs, since
+# what is printed may go elsewhere.
 
 function dirname(path)
 {
@@ -32,6 +33,7 @@ function inline(name, file,    line, host, test, n, tests, i)
 			line = "pub " line
 			test = 0
 		}
+		sub(/include_str!\("/, "&" dirname(file), line)
 		out(line)
 	}
 	close(file)
@@ -77,7 +79,7 @@ BEGIN {
 	if (skip) {
 		skip = 0
 	} else if (path ~ /^\.\.\//) {
-		out("#[path = \"" path "\"]")
+		out("#[path = \"" dirname(FILENAME) path "\"]")
 		out($0)
 	} else {
 		inline(name, dirname(FILENAME) (path ? path : name ".rs"))

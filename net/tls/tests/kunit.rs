@@ -24,4 +24,4 @@ impl kernel::Module for Tests {
     }
 }
 
-include!("kunit_suites.rs");
+include!(env!("TLS_KUNIT_SUITES"));
