@@ -3,7 +3,7 @@
 # What people call; "make help" lists it. Kbuild has the rules of the module.
 
 .PHONY: all bench build check-tree clean demo distclean fmt fuzz guest help install lint \
-	modules_install setup test check uninstall unit
+	modules_install patches setup test check uninstall unit
 
 ifdef KDIR
 
@@ -16,6 +16,8 @@ check-tree:
 	@fail() { echo "make: $$*" >&2; exit 1; }; \
 	test -e $(KDIR)/.config || \
 		fail "$(KDIR) is no configured kernel tree"; \
+	grep -q '^CONFIG_TLS=[ym]' $(KDIR)/.config || \
+		fail "the kernel of $(KDIR) is configured without TLS: it has to have CONFIG_TLS=m"; \
 	grep -q '^CONFIG_RUST=y' $(KDIR)/.config || \
 		fail "the kernel of $(KDIR) is configured without Rust (CONFIG_RUST)"; \
 	test -e $(KDIR)/rust/libkernel.rmeta || \
@@ -103,9 +105,14 @@ demo: all
 bench: all
 	@tools/bench/run $(if $(QUICK),--quick)
 
-# make guest: a shell; make guest CMD='dmesg | tail': a command.
-guest: all
-	@tools/guest $(if $(CMD),'$(subst ','\'',$(CMD))')
+# make guest: a shell; make guest CMD='dmesg | tail': a command. With UML=1 in a user-mode
+# kernel, for which the module is built then.
+guest: $(if $(UML),setup,all)
+	@tools/guest $(if $(UML),--uml) $(if $(CMD),'$(subst ','\'',$(CMD))')
+
+# make patches TREE=../linux: a series for that kernel source, in build/patches.
+patches:
+	@tools/in-tree '$(TREE)'
 
 help:
 	@echo "make             build tls.ko for Debian's kernel; sets up a toolchain root first"
@@ -116,7 +123,9 @@ help:
 	@echo "make unit, lint  only the tests on the host, only the checks of the source"
 	@echo "make fuzz        anything as input for the record layer, on the host; SECONDS=15 each"
 	@echo "make check-debug tests on a kernel with KASAN, lockdep, kmemleak (hours)"
-	@echo "make guest       a shell in the virtual machine; CMD='...' runs a command instead"
+	@echo "make guest       a shell in the virtual machine; CMD='...' runs a command instead;"
+	@echo "                 with UML=1 it is a user-mode kernel, which boots in a second"
+	@echo "make patches     TREE=...: a series for git am that puts it into that kernel source"
 	@echo "make fmt         format the Rust source"
 	@echo "make install     put tls.ko into updates/ of this kernel, or of INSTALL_MOD_PATH"
 	@echo "make uninstall   take it out of there"
