@@ -2,8 +2,8 @@
 #
 # What people call; "make help" lists it. Kbuild has the rules of the module.
 
-.PHONY: all bench build check-tree clean demo distclean fmt fuzz guest help install lint \
-	modules_install patches setup test check uninstall unit
+.PHONY: all bench bench-net build check-tree clean demo distclean fmt fuzz guest help install \
+	lint modules_install patches setup test check uninstall unit
 
 ifdef KDIR
 
@@ -105,6 +105,10 @@ demo: all
 bench: all
 	@tools/bench/run $(if $(QUICK),--quick)
 
+# Over networks with delay and loss; UML=1 in the user-mode kernel.
+bench-net: all
+	@tools/bench/run-net $(if $(QUICK),--quick) $(if $(UML),--uml)
+
 # make guest: a shell; make guest CMD='dmesg | tail': a command. With UML=1 in a user-mode
 # kernel, for which the module is built then.
 guest: $(if $(UML),setup,all)
@@ -120,6 +124,7 @@ help:
 	@echo "make demo        see it work: TLS servers in a virtual machine"
 	@echo "make check       all tests (make test is the same)"
 	@echo "make bench       instructions per operation, against the module in C; QUICK=1 is faster"
+	@echo "make bench-net   time over networks with delay, loss and packets of any size; QUICK=1, UML=1"
 	@echo "make unit, lint  only the tests on the host, only the checks of the source"
 	@echo "make fuzz        anything as input for the record layer, on the host; SECONDS=15 each"
 	@echo "make check-debug tests on a kernel with KASAN, lockdep, kmemleak (hours)"

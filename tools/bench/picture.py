@@ -2,6 +2,7 @@
 """The picture of a benchmark: a bar for the ratio of each case."""
 
 import re
+from typing import Callable, NamedTuple
 from xml.sax.saxutils import escape
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 900, 300, 60, 92, 20
@@ -17,7 +18,21 @@ def label(name):
     return f"{VERBS[verb]} {what}, TLS {version} {suite}"
 
 
-def write(path, bars, count, mean):
+class Words(NamedTuple):
+    """What stands beside the bars."""
+    title: str
+    subtitle: str
+    floor: str
+    label: Callable[[str], str]
+
+
+INSTRUCTIONS = Words(
+    "Instructions per operation, relative to the C module (less is faster)",
+    "Sender and receiver together, same boot.",
+    "plain TCP and bare encryption alone: a TLS layer that costs nothing", label)
+
+
+def write(path, bars, count, mean, words=INSTRUCTIONS):
     """bars: name, ratio, floor and "it is bad" of cases; mean: of all count cases."""
     scale = (WIDTH - LEFT - RIGHT) / max(1, *(ratio for _, ratio, _, _ in bars))
     height = TOP + ROW * len(bars) + 28
@@ -34,15 +49,13 @@ def write(path, bars, count, mean):
         out.append(f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="{tall}" '
                    f'fill="{color}"/>')
 
-    text(16, 26, "Instructions per operation, relative to the C module (less is faster)",
-         'font-size="16"')
-    text(16, 48, "Sender and receiver together, same boot. Geometric mean of "
-                 f"{count} cases: {mean:.2f} (dashed).")
+    text(16, 26, words.title, 'font-size="16"')
+    text(16, 48, f"{words.subtitle} Geometric mean of {count} cases: {mean:.2f} (dashed).")
     bar(16, 58, 3, 14, FLOOR)
-    text(26, 69, "plain TCP and bare encryption alone: a TLS layer that costs nothing")
+    text(26, 69, words.floor)
     for i, (name, ratio, floor, bad) in enumerate(bars):
         y = TOP + ROW * i
-        text(LEFT - 8, y + 14, label(name), 'text-anchor="end"')
+        text(LEFT - 8, y + 14, words.label(name), 'text-anchor="end"')
         bar(LEFT, y + 3, ratio * scale, ROW - 6, BAD if bad else GOOD)
         bar(LEFT + floor * scale - 1.5, y + 3, 3, ROW - 6, FLOOR)
     for value, dash in (1, "none"), (mean, "4 3"):
