@@ -260,15 +260,17 @@ impl Call<'_, '_> {
         }
     }
 
-    /// Whether there is enough for a push in the middle of a call.
+    /// Whether to push in the middle of a call.
     fn has_batch(&mut self, tx: &Tx, locked: &Locked<'_>) -> bool {
         let bytes = tx.queue.bytes();
-        if bytes < BATCH {
-            return false;
-        }
-        // Of segments that are larger, each costs a push. The end of the call is one as well.
         let segment = locked.segment_len();
-        segment <= BATCH || (bytes >= segment && self.msg.left() > 0)
+        let more = self.msg.left() > 0;
+        if segment > BATCH {
+            // Of such segments, each costs a push. The end of the call is one as well.
+            return bytes >= segment && more;
+        }
+        // The network need not wait for the cipher when it has nothing else to do.
+        bytes >= BATCH || (bytes >= segment && more && locked.is_idle())
     }
 
     /// Takes the next `len` bytes into the open record, or fewer if they are spliced in too many
