@@ -248,14 +248,22 @@ impl<'a, T> LockedSock<'a, T> {
     /// more than `most`, or one packet. What follows them would be a small packet, which TCP sends
     /// alone, or keeps (RFC 896).
     pub fn whole_packets(&self, ahead: usize, most: usize) -> usize {
+        let mss = self.segment_len();
+        let len = ahead.min(most.max(mss));
+        let rest = self
+            .unsent()
+            .saturating_add(len)
+            .checked_rem(mss)
+            .unwrap_or(0);
+        len.saturating_sub(rest)
+    }
+
+    /// Bytes that TCP has not sent yet.
+    pub fn unsent(&self) -> usize {
         let tp = self.raw().cast::<bindings::tcp_sock>();
         // SAFETY: The socket is valid and locked, and a `struct tcp_sock` by the type invariant of
         // `Sock`.
-        let unsent = unsafe { (*tp).write_seq.wrapping_sub((*tp).snd_nxt) } as usize;
-        let mss = self.segment_len();
-        let len = ahead.min(most.max(mss));
-        let rest = unsent.saturating_add(len).checked_rem(mss).unwrap_or(0);
-        len.saturating_sub(rest)
+        unsafe { (*tp).write_seq.wrapping_sub((*tp).snd_nxt) as usize }
     }
 
     /// The most bytes in a segment.

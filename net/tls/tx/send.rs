@@ -269,8 +269,8 @@ impl Call<'_, '_> {
             // Of such segments, each costs a push. The end of the call is one as well.
             return bytes >= segment && more;
         }
-        // The network need not wait for the cipher when it has nothing else to do.
-        bytes >= BATCH || (bytes >= segment && more && locked.is_idle())
+        // The network, and the cipher at the other end, need not wait while this one works.
+        bytes >= BATCH || (bytes >= segment && more && locked.unsent() == 0)
     }
 
     /// Takes the next `len` bytes into the open record, or fewer if they are spliced in too many
