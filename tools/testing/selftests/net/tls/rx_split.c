@@ -323,7 +323,7 @@ TEST_F(early, stolen)
 	t.len = l->w.len;
 	ASSERT_EQ(0, tls_attach(t.fd));
 	ASSERT_EQ(0, pthread_create(&t.thread, NULL, steal, &t));
-	usleep(50000);
+	usleep(300000);
 	ASSERT_EQ(0, tls_set_rx(t.fd, &l->key));
 	ASSERT_EQ(0, tls_push(&l->w));
 	pthread_join(t.thread, NULL);
