@@ -150,33 +150,6 @@ static int tell_at_each_ack(FIXTURE_DATA(sockops) *self)
 	return start(self, insns, ARRAY_SIZE(insns));
 }
 
-/* A receive buffer of that size, so that a record does not fit. */
-static int narrow_pair(int family, int size, int fd[2])
-{
-	struct timeval patience = { .tv_sec = 20 };
-	struct sockaddr_storage addr = { .ss_family = family };
-	socklen_t len = sizeof(addr);
-	int on = 1, lfd;
-
-	if (family == AF_INET6)
-		((struct sockaddr_in6 *)&addr)->sin6_addr = in6addr_loopback;
-	else
-		((struct sockaddr_in *)&addr)->sin_addr.s_addr =
-			htonl(INADDR_LOOPBACK);
-	lfd = socket(family, SOCK_STREAM, 0);
-	fd[0] = socket(family, SOCK_STREAM, 0);
-	if (setsockopt(lfd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) ||
-	    bind(lfd, (struct sockaddr *)&addr, sizeof(addr)) ||
-	    listen(lfd, 1) || getsockname(lfd, (void *)&addr, &len) ||
-	    setsockopt(fd[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) ||
-	    connect(fd[0], (struct sockaddr *)&addr, len))
-		return -1;
-	fd[1] = accept(lfd, NULL, NULL);
-	close(lfd);
-	return setsockopt(fd[1], SOL_SOCKET, SO_RCVTIMEO, &patience,
-			  sizeof(patience));
-}
-
 static void *push_all(void *arg)
 {
 	struct tls_writer *w = arg;
@@ -189,7 +162,7 @@ static int open_told(struct tls_inlet *l, int family, uint16_t version,
 		     uint16_t cipher, int size)
 {
 	tls_key_make(&l->key, version, cipher, 2);
-	return narrow_pair(family, size, l->fd) || tls_attach(l->fd[1]) ||
+	return tls_tcp_pair_narrow(family, size, l->fd) || tls_attach(l->fd[1]) ||
 	       tls_set_rx(l->fd[1], &l->key) ||
 	       tls_writer_init(&l->w, l->fd[0], &l->key);
 }

@@ -10,11 +10,9 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "tls_common.h"
@@ -26,19 +24,6 @@ static const char * const counters[] = {
 	"TlsRxRekeyOk", "TlsRxRekeyError", "TlsTxRekeyOk", "TlsTxRekeyError",
 	"TlsRxRekeyReceived",
 };
-
-static int new_namespace(void)
-{
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd, ret;
-
-	if (unshare(CLONE_NEWNET))
-		return -1;
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ret = ioctl(fd, SIOCSIFFLAGS, &ifr);
-	close(fd);
-	return ret;
-}
 
 /* The sum of all counters, or -1. */
 static long all_stats(void)
@@ -63,7 +48,7 @@ TEST(stat_format)
 	FILE *f;
 	size_t i;
 
-	if (new_namespace())
+	if (tls_own_network(0))
 		SKIP(return, "needs the right to make a network namespace");
 	f = fopen("/proc/net/tls_stat", "r");
 	ASSERT_NE(NULL, f);
@@ -93,7 +78,7 @@ TEST(stat_namespaces)
 	struct tls_key k;
 
 	tls_key_make(&k, TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128, 1);
-	if (new_namespace())
+	if (tls_own_network(0))
 		SKIP(return, "needs the right to make a network namespace");
 	a = open("/proc/self/ns/net", O_RDONLY);
 	ASSERT_EQ(0, tls_tx_pair(AF_INET, &k, one));
@@ -102,7 +87,7 @@ TEST(stat_namespaces)
 	EXPECT_EQ(2, tls_stat("TlsTxSw"));
 	EXPECT_EQ(4, all_stats());
 
-	ASSERT_EQ(0, new_namespace());
+	ASSERT_EQ(0, tls_own_network(0));
 	b = open("/proc/self/ns/net", O_RDONLY);
 	EXPECT_EQ(0, all_stats());
 	close(one[0]);
@@ -131,7 +116,7 @@ TEST(stat_values)
 	tls_key_make(&k12, TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128, 1);
 	tls_key_make(&k13, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_128, 2);
 	tls_key_make(&other, TLS_1_3_VERSION, TLS_CIPHER_AES_GCM_256, 3);
-	if (new_namespace())
+	if (tls_own_network(0))
 		SKIP(return, "needs the right to make a network namespace");
 
 	/* Neither the protocol alone nor a refused key is a session. */

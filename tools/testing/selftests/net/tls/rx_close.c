@@ -5,13 +5,10 @@
  */
 #include "kselftest_harness.h"
 
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 
 #include "tls_writer.h"
 
@@ -332,16 +329,6 @@ TEST_F(close, no_disconnect)
 	EXPECT_EQ(0, tls_expect_bytes(self->l.fd[1], data, 2000));
 }
 
-static int loopback_up(void)
-{
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	int ret = ioctl(fd, SIOCSIFFLAGS, &ifr);
-
-	close(fd);
-	return ret;
-}
-
 /* TCP sockets of this namespace, and the pages of all in the system. */
 static bool sockstat(int *inuse, int *mem)
 {
@@ -369,7 +356,7 @@ TEST_F_TIMEOUT(close, many, 60)
 	int i, inuse, before, mem;
 	struct tls_inlet l;
 
-	if (unshare(CLONE_NEWNET) || loopback_up())
+	if (tls_own_network(0))
 		SKIP(return, "needs the right to make a network namespace");
 	ASSERT_TRUE(sockstat(&inuse, &before));
 	for (i = 0; i < CYCLES; i++) {

@@ -7,11 +7,8 @@
 
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 
 #include "tls_writer.h"
 
@@ -35,24 +32,11 @@ FIXTURE_VARIANT(growth)
 
 TLS_VARIANTS_FEW(growth);
 
-static int own_loopback(void)
-{
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd, ret;
-
-	if (unshare(CLONE_NEWNET))
-		return -1;
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ret = ioctl(fd, SIOCSIFFLAGS, &ifr);
-	close(fd);
-	return ret;
-}
-
 FIXTURE_SETUP(growth)
 {
 	tls_fill(data, sizeof(data), 130);
 	tls_key_make(&self->l.key, variant->version, variant->cipher, 2);
-	if (own_loopback())
+	if (tls_own_network(0))
 		SKIP(return, "needs a network namespace");
 }
 

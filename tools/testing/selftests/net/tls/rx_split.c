@@ -5,11 +5,8 @@
  */
 #include "kselftest_harness.h"
 
-#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 
 #include "tls_writer.h"
 
@@ -336,18 +333,8 @@ TEST_F(early, stolen)
 
 static int delayed_loopback(void)
 {
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd, ret;
-
-	if (unshare(CLONE_NEWNET))
-		return -1;
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ifr.ifr_mtu = 1500;
-	ret = ioctl(fd, SIOCSIFMTU, &ifr);
-	ifr.ifr_flags = IFF_UP;
-	ret |= ioctl(fd, SIOCSIFFLAGS, &ifr);
-	close(fd);
-	return ret || system("tc qdisc add dev lo root netem delay 3ms 3ms reorder 60% loss 1% duplicate 2% 2>/dev/null");
+	return tls_own_network(1500) ||
+	       system("tc qdisc add dev lo root netem delay 3ms 3ms reorder 60% loss 1% duplicate 2% 2>/dev/null");
 }
 
 /* Segments overtake each other, get lost, come twice. */

@@ -47,40 +47,13 @@ WINDOW_VARIANT(13_aes_gcm_256_v6_least, 3, AES_GCM_256, INET6, 1);
 WINDOW_VARIANT(13_aes_gcm_256_8k, 3, AES_GCM_256, INET, 8192);
 WINDOW_VARIANT(13_aes_ccm_128_16k, 3, AES_CCM_128, INET, 16384);
 
-/* The listener has the small buffer, so that no larger window is ever offered. */
-static int narrow_pair(int family, int size, int fd[2])
-{
-	struct timeval patience = { .tv_sec = 20 };
-	struct sockaddr_storage addr = { .ss_family = family };
-	socklen_t len = sizeof(addr);
-	int on = 1, lfd;
-
-	if (family == AF_INET6)
-		((struct sockaddr_in6 *)&addr)->sin6_addr = in6addr_loopback;
-	else
-		((struct sockaddr_in *)&addr)->sin_addr.s_addr =
-			htonl(INADDR_LOOPBACK);
-	lfd = socket(family, SOCK_STREAM, 0);
-	fd[0] = socket(family, SOCK_STREAM, 0);
-	if (setsockopt(lfd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) ||
-	    bind(lfd, (struct sockaddr *)&addr, sizeof(addr)) ||
-	    listen(lfd, 1) || getsockname(lfd, (void *)&addr, &len) ||
-	    setsockopt(fd[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) ||
-	    connect(fd[0], (struct sockaddr *)&addr, len))
-		return -1;
-	fd[1] = accept(lfd, NULL, NULL);
-	close(lfd);
-	return setsockopt(fd[1], SOL_SOCKET, SO_RCVTIMEO, &patience,
-			  sizeof(patience));
-}
-
 FIXTURE_SETUP(window)
 {
 	struct tls_inlet *l = &self->l;
 
 	tls_fill(data, sizeof(data), 120);
 	tls_key_make(&l->key, variant->version, variant->cipher, 2);
-	ASSERT_EQ(0, narrow_pair(variant->family, variant->size, l->fd));
+	ASSERT_EQ(0, tls_tcp_pair_narrow(variant->family, variant->size, l->fd));
 	ASSERT_EQ(0, tls_attach(l->fd[1]));
 	ASSERT_EQ(0, tls_set_rx(l->fd[1], &l->key));
 	ASSERT_EQ(0, tls_writer_init(&l->w, l->fd[0], &l->key));

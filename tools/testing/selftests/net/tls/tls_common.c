@@ -2,11 +2,14 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -136,7 +139,11 @@ static void enlarge(int fd)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
 }
 
-static int tcp_pair(int family, int fd[2], bool big)
+/* The system's own buffers, large ones, or a receive buffer of that size. */
+#define PLAIN	0
+#define BIG	-1
+
+static int tcp_pair(int family, int fd[2], int size)
 {
 	struct timeval patience = { .tv_sec = TLS_PATIENCE_S };
 	struct sockaddr_storage addr = { .ss_family = family };
@@ -154,8 +161,12 @@ static int tcp_pair(int family, int fd[2], bool big)
 	listener = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (listener < 0)
 		return -1;
-	if (big)
+	if (size == BIG)
 		enlarge(listener);
+	/* Before there is a connection, so that no larger window is ever offered. */
+	if (size > 0 && setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &size,
+				   sizeof(size)))
+		goto fail;
 	if (bind(listener, (struct sockaddr *)&addr, sizeof(addr)) ||
 	    listen(listener, 1) ||
 	    getsockname(listener, (struct sockaddr *)&addr, &len))
@@ -163,7 +174,7 @@ static int tcp_pair(int family, int fd[2], bool big)
 	fd[0] = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd[0] < 0)
 		goto fail;
-	if (big)
+	if (size == BIG)
 		enlarge(fd[0]);
 	if (connect(fd[0], (struct sockaddr *)&addr, len))
 		goto fail;
@@ -189,12 +200,38 @@ fail:
 
 int tls_tcp_pair(int family, int fd[2])
 {
-	return tcp_pair(family, fd, true);
+	return tcp_pair(family, fd, BIG);
 }
 
 int tls_tcp_pair_plain(int family, int fd[2])
 {
-	return tcp_pair(family, fd, false);
+	return tcp_pair(family, fd, PLAIN);
+}
+
+int tls_tcp_pair_narrow(int family, int size, int fd[2])
+{
+	int on = 1;
+
+	if (tcp_pair(family, fd, size))
+		return -1;
+	return setsockopt(fd[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+int tls_own_network(int mtu)
+{
+	struct ifreq ifr = { .ifr_name = "lo" };
+	int fd, ret = 0;
+
+	if (unshare(CLONE_NEWNET))
+		return -1;
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ifr.ifr_mtu = mtu;
+	if (mtu)
+		ret = ioctl(fd, SIOCSIFMTU, &ifr);
+	ifr.ifr_flags = IFF_UP;
+	ret |= ioctl(fd, SIOCSIFFLAGS, &ifr);
+	close(fd);
+	return ret;
 }
 
 int tls_attach(int fd)

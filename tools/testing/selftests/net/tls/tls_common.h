@@ -82,6 +82,14 @@ void tls_fill(void *buf, size_t len, unsigned int seed);
 int tls_tcp_pair(int family, int fd[2]);
 /* The same with the system's own buffer sizes. */
 int tls_tcp_pair_plain(int family, int fd[2]);
+/* fd[1] has a receive buffer of that size, fd[0] sends at once. */
+int tls_tcp_pair_narrow(int family, int size, int fd[2]);
+
+/*
+ * A network namespace of our own, whose loopback is up, and has that MTU unless it
+ * is 0. Fails without the right to make one.
+ */
+int tls_own_network(int mtu);
 
 int tls_attach(int fd);				/* TCP_ULP "tls" */
 int tls_set_tx(int fd, const struct tls_key *k);	/* TLS_TX */

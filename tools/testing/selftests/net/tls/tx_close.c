@@ -6,15 +6,12 @@
  */
 #include "kselftest_harness.h"
 
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/ioctl.h>
 #include <time.h>
 
 #include "tls_common.h"
@@ -424,16 +421,6 @@ TEST_F(close, reuse)
 	close(old);
 }
 
-static int loopback_up(void)
-{
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-	int ret = ioctl(fd, SIOCSIFFLAGS, &ifr);
-
-	close(fd);
-	return ret;
-}
-
 /*
  * Every way of ending, many times. The counters of a new namespace must be
  * where they were; memory is counted for the whole system and in batches per
@@ -445,7 +432,7 @@ TEST_F_TIMEOUT(close, many, 60)
 	int fd[2], i, inuse, before, mem;
 	uint8_t buf[6000];
 
-	if (unshare(CLONE_NEWNET) || loopback_up())
+	if (tls_own_network(0))
 		SKIP(return, "needs the right to make a network namespace");
 	ASSERT_TRUE(sockstat(&inuse, &before));
 	for (i = 0; i < CYCLES; i++) {

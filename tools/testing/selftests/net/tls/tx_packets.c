@@ -5,11 +5,8 @@
  */
 #include "kselftest_harness.h"
 
-#include <net/if.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 
 #include "tls_writer.h"
 
@@ -35,28 +32,11 @@ FIXTURE_VARIANT_ADD(packets, mtu_9000) { .mtu = 9000 };
 FIXTURE_VARIANT_ADD(packets, mtu_9000_nodelay) { .mtu = 9000, .nodelay = true };
 FIXTURE_VARIANT_ADD(packets, mtu_65536) { .mtu = 65536 };
 
-/* A namespace of its own, with such a loopback. */
-static int own_loopback(int mtu)
-{
-	struct ifreq ifr = { .ifr_name = "lo" };
-	int fd, ret;
-
-	if (unshare(CLONE_NEWNET))
-		return -1;
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ifr.ifr_mtu = mtu;
-	ret = ioctl(fd, SIOCSIFMTU, &ifr);
-	ifr.ifr_flags = IFF_UP;
-	ret |= ioctl(fd, SIOCSIFFLAGS, &ifr);
-	close(fd);
-	return ret;
-}
-
 FIXTURE_SETUP(packets)
 {
 	int one = variant->nodelay;
 
-	if (own_loopback(variant->mtu))
+	if (tls_own_network(variant->mtu))
 		SKIP(return, "needs a network namespace");
 	ASSERT_EQ(0, tls_link_open(&self->l, AF_INET, TLS_1_3_VERSION,
 				   TLS_CIPHER_AES_GCM_128));
