@@ -43,7 +43,7 @@ const ALLOWED: Flags = Flags::MORE
     .or(Flags::BATCH)
     .or(Flags::SENDPAGE_NOPOLICY);
 
-/// So many bytes are sealed before TCP gets them: enough for a push to be cheap, and little
+/// Bytes that are sealed before TCP gets them: enough for a push to be cheap, and little
 /// enough for the network not to wait for the cipher. What does not fill a packet stays for the
 /// next push of the call.
 const BATCH: usize = 48 << 10;
@@ -263,14 +263,18 @@ impl Call<'_, '_> {
     /// Whether to push in the middle of a call.
     fn has_batch(&mut self, tx: &Tx, locked: &Locked<'_>) -> bool {
         let bytes = tx.queue.bytes();
-        let segment = locked.segment_len();
         let more = self.msg.left() > 0;
+        if bytes < BATCH && !more {
+            // The end of the call is a push as well.
+            return false;
+        }
+        let segment = locked.segment_len();
         if segment > BATCH {
-            // Of such segments, each costs a push. The end of the call is one as well.
+            // Of such segments, each costs a push.
             return bytes >= segment && more;
         }
         // The network, and the cipher at the other end, need not wait while this one works.
-        bytes >= BATCH || (bytes >= segment && more && locked.unsent() == 0)
+        bytes >= BATCH || (bytes >= segment && locked.unsent() == 0)
     }
 
     /// Takes the next `len` bytes into the open record, or fewer if they are spliced in too many

@@ -120,8 +120,7 @@ impl Tx {
             && (locked.has_room(0) || locked.is_idle())
         {
             // There is room, so TCP had no memory, or its call for the work came while this task had
-            // the mutex. It may not come again. An error that nobody has read keeps TCP from taking
-            // anything.
+            // the mutex. It may not come again. A pending error keeps TCP from taking anything.
             sk.handle().schedule(RETRY_MS);
         }
     }
