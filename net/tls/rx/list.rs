@@ -4,6 +4,7 @@
 
 use super::Opened;
 use crate::{
+    balance::Balance,
     context::Locked,
     vec::{
         self,
@@ -165,7 +166,7 @@ pub(super) struct List {
     /// So many at the beginning of `more` were removed.
     gone: usize,
     /// Bytes of memory that were allocated for the records.
-    memory: usize,
+    memory: Balance,
     /// What the socket is charged for: [`List::memory`], and what is not settled yet.
     paid: Charge,
 }
@@ -176,7 +177,7 @@ impl List {
             first: None,
             more: Lean::new(),
             gone: 0,
-            memory: 0,
+            memory: Balance::new(),
             paid: Charge::none(),
         }
     }
@@ -184,7 +185,7 @@ impl List {
     /// Bytes of memory that the list takes.
     pub(super) fn memory(&self) -> usize {
         let entries = self.more.capacity().saturating_mul(ENTRY);
-        self.memory.saturating_add(entries)
+        self.memory.get().saturating_add(entries)
     }
 
     /// Charges the socket for another record of `len` bytes, before its memory is allocated.
@@ -223,7 +224,7 @@ impl List {
         self.first = None;
         self.more = Lean::new();
         self.gone = 0;
-        self.memory = 0;
+        self.memory = Balance::new();
         self.settle(queue);
     }
 
@@ -253,7 +254,7 @@ impl List {
     /// Removes the first record.
     pub(super) fn pop(&mut self) {
         let memory = self.first.as_ref().map_or(0, |first| first.memory);
-        self.memory = self.memory.saturating_sub(memory);
+        self.memory.sub(memory);
         let next = self.more.get_mut(self.gone);
         self.first = next.map(|next| core::mem::replace(next, Record::NONE));
         if self.first.is_none() {
@@ -292,7 +293,7 @@ impl List {
         } else {
             vec::push(&mut self.more, record)?;
         }
-        self.memory = self.memory.saturating_add(memory);
+        self.memory.add(memory);
         Ok(())
     }
 }
