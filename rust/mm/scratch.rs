@@ -34,7 +34,7 @@ const ORDER: u32 = 3;
 /// back (`KReclaimable`).
 struct Buffer {
     runs: KVec<FragMut>,
-    /// So many pages were counted.
+    /// Number of pages that were counted.
     pages: usize,
 }
 

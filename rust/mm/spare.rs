@@ -67,7 +67,7 @@ impl<T: Idle> Spare<T> {
         // SAFETY: This allocates, nothing else.
         let slots = NonNull::new(unsafe { bindings::knet_alloc_percpu_ptr() }).ok_or(ENOMEM)?;
         let free = |err| {
-            // SAFETY: The memory was allocated just now, and nobody has seen it.
+            // SAFETY: The memory was allocated just now, and no other reference exists.
             unsafe { bindings::knet_free_percpu_ptr(slots.as_ptr()) };
             err
         };
@@ -80,7 +80,7 @@ impl<T: Idle> Spare<T> {
             .cmpxchg(core::ptr::null_mut(), slots.as_ptr(), Full)
             .is_err()
         {
-            // SAFETY: The shrinker was allocated just now, and nobody has seen it.
+            // SAFETY: The shrinker was allocated just now, and no other reference exists.
             unsafe { bindings::shrinker_free(shrinker.as_ptr()) };
             return Err(free(EBUSY));
         }
@@ -233,7 +233,7 @@ impl<T: Idle> Drop for SpareGuard<T> {
             // SAFETY: The slot is one of a `Spare<T>`.
             drop(unsafe { take(slot) });
         }
-        // SAFETY: By the type invariants the memory is ours, and nobody uses it any more.
+        // SAFETY: By the type invariants the memory is ours, and no longer in use.
         unsafe { bindings::knet_free_percpu_ptr(self.slots.as_ptr()) };
     }
 }

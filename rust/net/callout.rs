@@ -42,7 +42,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// For a socket that nobody has used yet.
+    /// Creates the head of a socket that is not in use yet.
     pub(super) fn new() -> Self {
         // INVARIANT: Nothing of it runs.
         Self {

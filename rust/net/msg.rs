@@ -41,7 +41,7 @@ impl Flags {
     pub const BATCH: Self = Self(bindings::MSG_BATCH);
     /// The data is pages, to be taken and not to be copied.
     pub const SPLICE_PAGES: Self = Self(bindings::MSG_SPLICE_PAGES);
-    /// The pages are not written any more, whoever has a reference to them.
+    /// The pages are not written any more, by any holder of a reference.
     pub(super) const NO_SHARED_FRAGS: Self = Self(bindings::MSG_NO_SHARED_FRAGS);
     /// Control messages are those of a 32-bit program.
     pub const CMSG_COMPAT: Self = Self(bindings::MSG_CMSG_COMPAT);

@@ -32,7 +32,7 @@ pub(super) const BACKLOG: usize = 128 << 10;
 /// The work that a record is beside the cipher's.
 const RECORD_WORK: usize = 256;
 
-/// A reader gains too little if its work is more than so many times what it gets.
+/// A reader gains too little if it gets less than one of this many bytes that it works on.
 const POOR: usize = 16;
 
 /// The work that a record is: all of it is decrypted, also what is padding.
@@ -191,7 +191,7 @@ impl<'a, 'l, 's> Session<'a, 'l, 's> {
         }
     }
 
-    /// Takes out of TCP's queue what need not be there while nobody reads.
+    /// Takes out of TCP's queue what need not be there until the next read.
     #[inline(never)]
     fn leave_queue(&mut self) -> Result {
         let flags = self.locked.alloc_flags();

@@ -3,7 +3,7 @@
 //! What a socket uses before a protocol is attached, and the locks that decide about it.
 //!
 //! A BPF sockmap puts a table of its own (`sk_prot`) over that of TCP when a socket comes into it,
-//! and takes it back when the socket leaves; so does a protocol. Whoever comes first is below, and
+//! and takes it back when the socket leaves; so does a protocol. The one that comes first is below, and
 //! must not be mistaken for TCP when it goes. Who holds what meanwhile:
 //!
 //! | | socket's lock | its spinlock | callback lock |
@@ -90,8 +90,8 @@ impl TablesLock<'_> {
     /// Returns the tables that the socket uses.
     ///
     /// Fails with `EBUSY` if they are not those of TCP, nor of a sockmap that changes nothing but
-    /// them. Whoever else has put them there does not know of protocols, and would take the socket
-    /// back, or close it, past us. The same is true for a sockmap that looks at what is received:
+    /// them. Other owners of a table do not know of protocols, and would take the socket back, or
+    /// close it, past us. The same is true for a sockmap that looks at what is received:
     /// when the socket leaves, it puts its table over ours once more.
     pub(super) fn tables(&self) -> Result<Tables> {
         let sk = self.sk.as_ptr();

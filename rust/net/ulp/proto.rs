@@ -57,7 +57,7 @@ impl<U: Ulp> ProtoSet<U> {
         let set = this.as_mut_ptr();
         // SAFETY: The memory of the set is ours, and each of its fields is written. The tables
         // below are valid by their type invariant; for C, both are plain data that may be copied.
-        // Nobody else has the set yet.
+        // No other reference to the set exists yet.
         unsafe {
             (&raw mut (*set).registry).write(registry);
             (&raw mut (*set).below).write(below);
